@@ -1,0 +1,83 @@
+"""Exceptions that say what, where, what was expected and what to do; and the status of a fit."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from enum import IntEnum
+
+
+class SwedgeError(ValueError):
+    """Base of every error that swedge raises on purpose."""
+
+
+class DesignError(SwedgeError):
+    """The schedule, its strata, its constraint or its allocation cannot be what was asked for."""
+
+
+class DataError(SwedgeError):
+    """The data contradict the design, or cannot carry the analysis asked for."""
+
+
+class FitError(SwedgeError):
+    """A model could not be fitted, or does not exist for this trial."""
+
+
+class PlanError(SwedgeError):
+    """A registered record was edited, or does not belong to what is being run."""
+
+
+class Status(IntEnum):
+    """What became of one fit. ``OK`` and ``SINGULAR`` carry numbers; every other status carries nan."""
+
+    OK = 0
+    SINGULAR = 1
+    NOT_CONVERGED = 2
+    SEPARATED = 3
+    RANK_DEFICIENT = 4
+    NO_VARIATION = 5
+    NO_DEGREES_OF_FREEDOM = 6
+
+    @property
+    def usable(self) -> bool:
+        """Whether the fit carries numbers."""
+        return self <= Status.SINGULAR
+
+    @property
+    def advice(self) -> str:
+        """What happened and what to do about it."""
+        return _ADVICE[self]
+
+
+_ADVICE = {
+    Status.OK: "The fit converged.",
+    Status.SINGULAR: "A variance component is estimated as zero. Few clusters cannot tell it from zero: prefer Kenward-Roger to"
+    " Satterthwaite, which drops the component.",
+    Status.NOT_CONVERGED: "The optimiser did not converge. Look for a cluster or period with hardly any data, or simplify the model.",
+    Status.SEPARATED: "The outcome is all 0 or all 1 in a group of cells that a coefficient singles out, so its estimate is infinite. Merge the"
+    " periods or levels concerned, or compare risks with a linear estimator.",
+    Status.RANK_DEFICIENT: "The cells observed do not identify every coefficient. Drop a covariate that repeats another, or check that some"
+    " period holds treated and control clusters.",
+    Status.NO_VARIATION: "Every outcome is the same, so there is nothing to estimate. Check that the right column was passed.",
+    Status.NO_DEGREES_OF_FREEDOM: "No degrees of freedom are left for the variance. Use fewer coefficients or another variance.",
+}
+
+
+def nearest(name: object, known: Iterable[object]) -> str:
+    """A phrase naming the closest known name, or nothing when none is close.
+
+    >>> nearest("Walsal", ["Walsall", "Swindon"])
+    " Did you mean 'Walsall'?"
+    """
+    close = difflib.get_close_matches(str(name), [str(k) for k in known], n=1, cutoff=0.6)
+    return f" Did you mean {close[0]!r}?" if close else ""
+
+
+def listing(items: Sequence[object], limit: int = 3) -> str:
+    """At most `limit` offenders, then how many more.
+
+    >>> listing(["a", "b", "c", "d"])
+    'a; b; c; and 1 more'
+    """
+    shown = "; ".join(str(item) for item in items[:limit])
+    return shown + (f"; and {len(items) - limit} more" if len(items) > limit else "")
