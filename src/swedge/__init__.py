@@ -1,0 +1,58 @@
+"""Design, power and analyse stepped-wedge cluster randomised trials with few clusters, and prove that you analysed the trial you planned."""
+
+from swedge.assumptions import (
+    LTE,
+    PTE,
+    TATE,
+    ByExposure,
+    Constant,
+    Delayed,
+    Exchangeable,
+    ExponentialDecay,
+    Linear,
+    NestedExchangeable,
+    RandomEffects,
+)
+from swedge.design import Allocation, Constraint, Design, Stratum
+from swedge.errors import DataError, DesignError, FitError, PlanError, Status, SwedgeError
+from swedge.estimate import Estimate, Estimator, LinearEstimator, TestResult, WaldTest
+from swedge.estimators import FixedEffects, MixedModel, TwoWayFixedEffects, WithinPeriod
+from swedge.trial import Cells, Patterns, Trial
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "LTE",
+    "PTE",
+    "TATE",
+    "Allocation",
+    "ByExposure",
+    "Cells",
+    "Constant",
+    "Constraint",
+    "DataError",
+    "Delayed",
+    "Design",
+    "DesignError",
+    "Estimate",
+    "Estimator",
+    "Exchangeable",
+    "ExponentialDecay",
+    "FitError",
+    "FixedEffects",
+    "Linear",
+    "LinearEstimator",
+    "MixedModel",
+    "NestedExchangeable",
+    "Patterns",
+    "PlanError",
+    "RandomEffects",
+    "Status",
+    "Stratum",
+    "SwedgeError",
+    "TestResult",
+    "Trial",
+    "TwoWayFixedEffects",
+    "WaldTest",
+    "WithinPeriod",
+]

@@ -1,0 +1,163 @@
+"""Generalised linear models with canonical link, fitted by iteratively reweighted least squares over a stack.
+
+References
+----------
+McCullagh P, Nelder JA (1989). Generalized Linear Models, 2nd edition. Chapman and Hall.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from swedge._kernels.families import FamilyMaths
+from swedge._kernels.linalg import inverse_factor, rows, stacked
+from swedge.errors import Status
+
+Array = NDArray[np.float64]
+
+MAX_ITERATIONS = 60
+# Newton decrement, in units of the log-likelihood, at which a fit has converged.
+CONVERGED = 1e-20
+# A fitted risk within this of 0 or 1, in slots with data, means that a coefficient runs off to infinity.
+EDGE = 1e-7
+BLOCK_DOUBLES = 4_000_000
+
+
+@dataclass(frozen=True)
+class SlotModel:
+    """A stack of problems over slots: ``y, n, offset (R, I, J)``, ``x (R, p, I, J)``; axis 0 is 1 where an array serves all."""
+
+    y: Array
+    x: Array
+    n: Array
+    offset: Array
+    family: FamilyMaths
+
+    @property
+    def size(self) -> int:
+        """Number of replicates."""
+        return max(a.shape[0] for a in (self.y, self.x, self.n, self.offset))
+
+    def take(self, which: NDArray[np.int64] | slice) -> SlotModel:
+        """The replicates `which`."""
+        return SlotModel(*(rows(a, which) for a in (self.y, self.x, self.n, self.offset)), family=self.family)
+
+    def blocks(self) -> list[SlotModel]:
+        """Pieces of a size that stays in memory."""
+        step = max(1, BLOCK_DOUBLES // int(np.prod(self.x.shape[1:])))
+        return [self.take(slice(i, i + step)) for i in range(0, self.size, step)]
+
+
+def slot_model(y: Array, x: Array, n: Array, offset: Array, family: FamilyMaths, lead: tuple[int, ...]) -> SlotModel:
+    """Flatten leading axes; slots without data weigh nothing and hold zeros."""
+    seen = n > 0
+    return SlotModel(
+        stacked(np.where(seen, y, 0.0), lead, 2),
+        stacked(x * seen[..., None, :, :], lead, 3),
+        stacked(n, lead, 2),
+        stacked(offset, lead, 2),
+        family,
+    )
+
+
+class SlotFit(NamedTuple):
+    """``beta (R, p)``, means ``mu (R, I, J)``, working weights ``w (R, I, J)``, ``root (R, p, p)`` = ``L^-1`` of ``LL' = x w x'``, status ``(R,)``."""
+
+    beta: Array
+    mu: Array
+    w: Array
+    root: Array
+    status: NDArray[np.int8]
+
+
+def flat(columns: Array) -> Array:
+    """Join the last two axes."""
+    return columns.reshape((*columns.shape[:-2], -1))
+
+
+def linear(model: SlotModel, beta: Array) -> Array:
+    """The linear predictor ``(R, I, J)``."""
+    eta = (beta[:, None, :] @ flat(model.x))[:, 0]
+    return np.asarray(eta.reshape((len(eta), *model.x.shape[-2:])) + model.offset)
+
+
+def fit_slots(model: SlotModel) -> SlotFit:
+    """Fit every replicate of one block."""
+    iteration = _Iteration(model)
+    for _ in range(MAX_ITERATIONS):
+        iteration.turn()
+        if not len(iteration.active):
+            break
+    return iteration.result()
+
+
+class _Iteration:
+    """Reweighted least squares, replicate by replicate until each converges or fails."""
+
+    def __init__(self, model: SlotModel) -> None:
+        self.model = model
+        self.active = np.arange(model.size)
+        self.beta = np.zeros((model.size, model.x.shape[1]))
+        self.moved = np.full(model.size, np.inf)
+        self.definite = np.ones(model.size, dtype=bool)
+        self.first = True
+
+    def turn(self) -> None:
+        """One step for the replicates still active."""
+        now, part = self.active, self.model.take(self.active)
+        eta = self._predictor(part, self.beta[now])
+        mu = part.family.mean(eta)
+        w = part.n * part.family.variance(mu)
+        root, definite = inverse_factor(_information(part.x, w))
+        score = _project(part.x, part.n * (part.y - mu) + (w * (eta - part.offset) if self.first else 0.0))
+        half = (root @ score[..., None])[..., 0]
+        step = (root.swapaxes(-1, -2) @ half[..., None])[..., 0]
+        self._update(now, step, (half**2).sum(-1), definite)
+
+    def _predictor(self, part: SlotModel, beta: Array) -> Array:
+        if not self.first:
+            return linear(part, beta)
+        shape = (len(self.active), *part.n.shape[1:])
+        return np.broadcast_to(part.family.start(part.y, np.maximum(part.n, 1.0)), shape)
+
+    def _update(self, now: NDArray[np.int64], step: Array, moved: Array, definite: NDArray[np.bool_]) -> None:
+        self.beta[now] = step if self.first else self.beta[now] + step
+        self.moved[now] = np.where(np.isfinite(moved), moved, np.inf) if not self.first else np.inf
+        self.definite[now] = definite
+        scale = (self.beta[now] ** 2).sum(-1) + 1
+        self.first = False
+        self.active = now[(moved > CONVERGED * scale) | ~np.isfinite(self.moved[now])]
+        self.active = self.active[self.definite[self.active]]
+
+    def result(self) -> SlotFit:
+        """Everything at the last estimate."""
+        mu = self.model.family.mean(np.broadcast_to(linear(self.model, self.beta), (self.model.size, *self.model.x.shape[-2:])))
+        w = self.model.n * self.model.family.variance(mu)
+        root, definite = inverse_factor(_information(self.model.x, w))
+        return SlotFit(self.beta, mu, w, root, self._status(mu, definite))
+
+    def _status(self, mu: Array, definite: NDArray[np.bool_]) -> NDArray[np.int8]:
+        apart = _separated(self.model, mu)
+        status = np.where(self.moved < 1e-8, Status.OK, Status.NOT_CONVERGED)
+        status = np.where(definite & self.definite, status, Status.RANK_DEFICIENT)
+        return np.asarray(np.where(apart, Status.SEPARATED, status), dtype=np.int8)
+
+
+def _separated(model: SlotModel, mu: Array) -> NDArray[np.bool_]:
+    """Whether a fitted mean sits on the edge of its range in a slot that has data."""
+    if model.family.name == "gaussian":
+        return np.zeros(len(mu), dtype=bool)
+    near = model.family.variance(mu) < EDGE
+    return np.asarray((near & (model.n > 0)).any((-2, -1)))
+
+
+def _information(x: Array, w: Array) -> Array:
+    return np.asarray(flat(x * w[:, None]) @ flat(x).swapaxes(-1, -2))
+
+
+def _project(x: Array, residual: Array) -> Array:
+    return np.asarray((flat(x) @ flat(residual)[..., None])[..., 0])

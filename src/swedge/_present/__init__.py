@@ -1,0 +1,1 @@
+"""Rows to text and HTML, arrays to matplotlib Axes."""

@@ -1,0 +1,88 @@
+"""Columns of the mean model, built once for every estimator: periods, clusters, effect, covariates."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from swedge.assumptions import EffectCurve, Estimand
+from swedge.trial import Trial
+
+Array = NDArray[np.float64]
+
+
+class Effects(NamedTuple):
+    """Terms ``(K,)``, columns ``(..., k, I, T)``, contrasts ``(K, k)`` over those columns, and the estimand's name."""
+
+    terms: tuple[str, ...]
+    columns: Array
+    contrasts: Array
+    estimand: str
+
+
+def effects(trial: Trial, curve: EffectCurve, estimand: Estimand | None) -> Effects:
+    """The treatment part of a model and what is read off it."""
+    names, columns = curve.columns(trial.arm, trial.exposure)
+    if estimand is not None:
+        name, weights = estimand.contrast(names)
+        return Effects((name,), columns, weights[None, :], name)
+    label = "treatment effect" if len(names) == 1 else "effects by exposure"
+    return Effects(names, columns, np.eye(len(names)), label)
+
+
+def period_columns(trial: Trial) -> Array:
+    """One indicator a period with data, ``(t, I, T)``."""
+    clusters, periods = trial.n.shape[-2:]
+    seen = (trial.n > 0).reshape((-1, clusters, periods)).any((0, 1))
+    return np.stack([np.broadcast_to(row, (clusters, periods)) for row in np.eye(periods)[seen]])
+
+
+def cluster_columns(trial: Trial) -> Array:
+    """One indicator a cluster with data but the first, ``(i, I, T)``."""
+    clusters, periods = trial.n.shape[-2:]
+    seen = (trial.n > 0).reshape((-1, clusters, periods)).any((0, 2))
+    rows = np.eye(clusters)[seen][1:]
+    return np.broadcast_to(rows[:, :, None], (len(rows), clusters, periods)).copy()
+
+
+def stack_columns(*parts: Array) -> Array:
+    """Join column blocks ``(..., p, I, T)`` along p, broadcasting their leading axes."""
+    lead = np.broadcast_shapes(*(part.shape[:-3] for part in parts))
+    return np.concatenate([np.broadcast_to(part, (*lead, *part.shape[-3:])) for part in parts], axis=-3)
+
+
+def covariate_means(trial: Trial) -> Array:
+    """Cell means of individual covariates about their overall mean, ``(..., q, I, T)``; centring only guards the arithmetic."""
+    means = np.moveaxis(trial.cells.mean[..., 1:], -1, -3)
+    weight = trial.n[..., None, :, :]
+    centre = (weight * means).sum((-2, -1), keepdims=True) / weight.sum((-2, -1), keepdims=True)
+    return np.asarray((means - centre) * (weight > 0))
+
+
+def padded(contrasts: Array, before: int, after: int) -> Array:
+    """Contrasts over all coefficients, the effect's columns standing after `before` others."""
+    return np.pad(contrasts, ((0, 0), (before, after)))
+
+
+class Slots(NamedTuple):
+    """The trial as slots for a generalised linear model: ``y, n, offset (..., I, J)``, ``x (..., p, I, J)``."""
+
+    y: Array
+    n: Array
+    offset: Array
+    x: Array
+
+
+def slots(trial: Trial, cell_columns: Array) -> Slots:
+    """Cells as they are, or covariate patterns with the covariates' columns added last."""
+    offset = np.zeros((1, 1)) if trial.offset is None else trial.offset
+    patterns = trial.patterns
+    if patterns is None:
+        return Slots(trial.outcome, trial.n, offset, cell_columns)
+    n = np.where(patterns.spread(trial.n) > 0, patterns.n, 0.0)
+    spread = np.moveaxis(patterns.spread(np.moveaxis(cell_columns, -3, 0)), 0, -3)
+    covariates = np.moveaxis(patterns.covariates, -1, 0)
+    offset = np.zeros((1, 1)) if trial.offset is None else patterns.spread(trial.offset)
+    return Slots(patterns.mean, n, offset, stack_columns(spread, covariates))

@@ -1,0 +1,184 @@
+"""Linear estimators: regressions of cell means on indicators, as cell weights."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from swedge._kernels.linalg import inverse_factor
+from swedge._kernels.sandwich import cluster_robust
+from swedge.errors import FitError, Status, nearest
+from swedge.estimate import Estimate, LinearEstimator
+from swedge.estimators.columns import cluster_columns, period_columns, stack_columns
+from swedge.trial import Trial
+
+Array = NDArray[np.float64]
+
+WEIGHINGS = ("size", "equal")
+
+
+@dataclass(frozen=True)
+class _IndicatorRegression(LinearEstimator):
+    """Least squares of cell means on indicators and treatment: weights by the Frisch-Waugh-Lovell theorem."""
+
+    weigh: str = "size"
+    vcov: str = "CR2"
+    df: str = "satterthwaite"
+
+    def __post_init__(self) -> None:
+        for name, allowed in (("weigh", WEIGHINGS), ("vcov", ("CR0", "CR1", "CR2", "CR3")), ("df", ("satterthwaite", "clusters", "normal"))):
+            value = getattr(self, name)
+            if value not in allowed:
+                raise FitError(f"{name}={value!r}; expected one of {', '.join(allowed)}.{nearest(value, allowed)}")
+
+    @abstractmethod
+    def indicators(self, trial: Trial) -> Array:
+        """Columns to adjust for, ``(p, I, T)``."""
+
+    def cell_weights(self, trial: Trial) -> Array:
+        """How much each cell counts, ``(..., I, T)``."""
+        return trial.n if self.weigh == "size" else (trial.n > 0).astype(float)
+
+    def weights(self, trial: Trial) -> Array:
+        """Weights ``(..., I, T)``: the treatment's residual on the indicators, over its own sum of squares."""
+        scale = np.sqrt(self.cell_weights(trial))
+        flat = scale.reshape((*scale.shape[:-2], -1))
+        base = self.indicators(trial).reshape((-1, flat.shape[-1]))
+        basis = _orthonormal(np.swapaxes(base * flat[..., None, :], -1, -2))
+        target = trial.arm.reshape((*trial.arm.shape[:-2], -1)) * flat
+        residual = target - _project(basis, target)
+        size = (residual**2).sum(-1, keepdims=True)
+        identified = size > 1e-10 * np.maximum((target**2).sum(-1, keepdims=True), 1e-300)
+        weights = np.where(identified, flat * residual / np.where(identified, size, 1.0), np.nan)
+        return np.asarray(weights.reshape((*weights.shape[:-1], *trial.n.shape[-2:])))
+
+    def _fit(self, trial: Trial) -> Estimate:
+        weights = self.weights(trial)
+        estimate = np.broadcast_to(self.point(trial), trial.shape)
+        variance, df = self._robust(trial, estimate)
+        variance, df = (np.broadcast_to(a.reshape(trial.shape), trial.shape) for a in (variance, df))
+        lost = np.broadcast_to(np.isnan(weights).any((-2, -1)), trial.shape)
+        status = np.where(lost, Status.RANK_DEFICIENT, np.where(_varies(trial), Status.OK, Status.NO_VARIATION))
+        good = status <= Status.SINGULAR
+        freedom = {"clusters": len(trial.clusters) - 1.0, "normal": np.inf}.get(self.df)
+        chosen = df if freedom is None else np.full_like(df, freedom)
+        shown = [np.where(good, a, np.nan) for a in (estimate, np.sqrt(variance), chosen)]
+        return Estimate(
+            ("treatment",),
+            *shown,
+            status=status.astype(np.int8),
+            estimand="treatment effect",
+            estimator=type(self).__name__,
+            scale="identity",
+            methods=self._methods(trial),
+            notes=trial.notes,
+        )
+
+    def _robust(self, trial: Trial, estimate: Array) -> tuple[Array, Array]:
+        """Cluster-robust variance and df, ``(R,)``."""
+        x = stack_columns(self.indicators(trial), trial.arm[..., None, :, :])
+        n = self.cell_weights(trial)
+        lead, p = trial.shape, x.shape[-3]
+        x, n, y = (np.broadcast_to(a, (*lead, *a.shape[a.ndim - k :])).reshape((-1, *a.shape[a.ndim - k :])) for a, k in ((x, 3), (n, 2), (trial.outcome, 2)))
+        y = np.where(n > 0, y, 0.0)
+        crossed = np.einsum("rpit,rit,rqit->ripq", x, n, x, optimize=True)
+        root, _ = inverse_factor(crossed.sum(-3))
+        moment = np.einsum("rpit,rit->rp", x, n * y, optimize=True)
+        beta = (root.swapaxes(-1, -2) @ (root @ moment[..., None]))[..., 0]
+        residual = n * (y - np.einsum("rp,rpit->rit", beta, x, optimize=True))
+        scores = np.einsum("rpit,rit->rip", x, residual, optimize=True)
+        robust = cluster_robust(self.vcov, root, crossed, scores, np.eye(p)[-1:])
+        return robust.variance[:, 0], robust.df[:, 0]
+
+    @abstractmethod
+    def _methods(self, trial: Trial) -> str:
+        """One sentence for a paper."""
+
+
+@dataclass(frozen=True)
+class WithinPeriod(_IndicatorRegression):
+    """Treated against control clusters within each period, averaged over periods.
+
+    With ``weigh="equal"`` (the default) every cluster counts alike and period `t`, with `a` treated and `b` control clusters, gets a weight
+    proportional to ``ab / (a + b)``, which is least squares of cell means on periods and treatment. It never compares a cluster with itself, so
+    cluster differences cost precision, not validity.
+
+    References
+    ----------
+    Thompson JA, Davey C, Fielding K, Hargreaves JR, Hayes RJ (2018). Robust analysis of stepped wedge trials using cluster-level summaries
+    within periods. Statistics in Medicine 37, 2487-2500.
+
+    Examples
+    --------
+    >>> import numpy as np, swedge as sw
+    >>> allocation = sw.Design.from_matrix([[0, 1], [0, 0]], clusters_per_sequence=[1, 1]).allocate({"1": 0, "2": 1})
+    >>> trial = sw.Trial.from_cells(np.ones((2, 2)), [[1.0, 5.0], [2.0, 3.0]], allocation)
+    >>> float(sw.WithinPeriod().point(trial))
+    2.0
+    """
+
+    weigh: str = "equal"
+
+    def indicators(self, trial: Trial) -> Array:
+        """Period indicators."""
+        return period_columns(trial)
+
+    def _methods(self, trial: Trial) -> str:
+        return (
+            f"Within-period comparison of treated and control clusters ({self.weigh} cluster weights), {self.vcov} cluster-robust standard errors and"
+            f" {self.df} degrees of freedom; {len(trial.clusters)} clusters, {trial.n.shape[-1]} periods."
+        )
+
+
+@dataclass(frozen=True)
+class TwoWayFixedEffects(_IndicatorRegression):
+    """Least squares of cell means on clusters, periods and treatment: on the risk scale for a binary outcome.
+
+    ``weigh="size"`` (the default) is the regression on individuals; ``weigh="equal"`` counts every cell alike. With effects that change over
+    time since treatment some cells weigh negatively: look at `plot_weights`.
+
+    References
+    ----------
+    Goodman-Bacon A (2021). Difference-in-differences with variation in treatment timing. Journal of Econometrics 225, 254-277.
+
+    Examples
+    --------
+    >>> import numpy as np, swedge as sw
+    >>> allocation = sw.Design.from_matrix([[0, 1], [0, 0]], clusters_per_sequence=[1, 1]).allocate({"1": 0, "2": 1})
+    >>> trial = sw.Trial.from_cells(np.ones((2, 2)), [[1.0, 5.0], [2.0, 3.0]], allocation)
+    >>> float(sw.TwoWayFixedEffects().point(trial).round(12))
+    3.0
+    """
+
+    weigh: str = "size"
+
+    def indicators(self, trial: Trial) -> Array:
+        """Period and cluster indicators."""
+        return stack_columns(period_columns(trial), cluster_columns(trial))
+
+    def _methods(self, trial: Trial) -> str:
+        against = f" with {trial.comparators} never-treated comparison clusters" if trial.comparators else ""
+        return (
+            f"Two-way fixed effects regression of cell means{against} ({self.weigh} cell weights), {self.vcov} cluster-robust standard errors and"
+            f" {self.df} degrees of freedom; {len(trial.clusters)} clusters, {trial.n.shape[-1]} periods."
+        )
+
+
+def _orthonormal(columns: Array) -> Array:
+    """Orthonormal basis ``(..., c, r)`` of the span of ``(..., c, p)``; directions of no length become zero."""
+    left, size, _ = np.linalg.svd(columns, full_matrices=False)
+    return np.asarray(left * (size > 1e-10 * size[..., :1])[..., None, :])
+
+
+def _project(basis: Array, target: Array) -> Array:
+    if basis.ndim == 2:
+        return np.asarray((target @ basis) @ basis.T)
+    return np.asarray((basis @ (np.swapaxes(basis, -1, -2) @ target[..., None]))[..., 0])
+
+
+def _varies(trial: Trial) -> NDArray[np.bool_]:
+    shown = np.where(trial.n > 0, trial.outcome, np.nan)
+    return np.asarray(np.nanmax(shown, (-2, -1)) > np.nanmin(shown, (-2, -1)))

@@ -1,0 +1,82 @@
+"""Cells: what a stepped-wedge trial is once individuals have been counted, averaged and had their scatter taken."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from swedge.errors import DataError
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Cells:
+    """Cluster-period cells.
+
+    Attributes
+    ----------
+    n : ndarray (..., I, T)
+        Individuals (or units of exposure) in each cell; 0 where nothing was observed.
+    mean : ndarray (..., I, T, Q)
+        Cell means: the outcome first, then individual covariates.
+    within : ndarray (..., C, Q, Q) or None
+        Sums of squares and products about the cell means, added over periods; ``C = I`` for each cluster, ``C = 1`` for all together. None
+        where it is not known, as when only means were published.
+    """
+
+    n: Array
+    mean: Array
+    within: Array | None = None
+
+    def __post_init__(self) -> None:
+        if self.mean.ndim < 3 or self.mean.shape[-3:-1] != self.n.shape[-2:]:
+            raise DataError(
+                f"Cell means of shape {self.mean.shape} do not fit counts of shape {self.n.shape}; expected (..., I, T, Q) and (..., I, T)."
+            )
+        if not np.isfinite(self.n).all() or (self.n < 0).any():
+            raise DataError("Cell counts must be finite and not negative. Give 0 for a cell in which nothing was observed.")
+        if not np.isfinite(np.where(self.n[..., None] > 0, self.mean, 0.0)).all():
+            raise DataError("A cell with individuals has a mean that is not a number. Give n = 0 where nothing was observed.")
+
+    @property
+    def outcome(self) -> Array:
+        """Outcome means ``(..., I, T)``."""
+        return np.asarray(self.mean[..., 0])
+
+    @property
+    def lead(self) -> tuple[int, ...]:
+        """Leading (stack) shape."""
+        within = () if self.within is None else self.within.shape[:-3]
+        return np.broadcast_shapes(self.n.shape[:-2], self.mean.shape[:-3], within)
+
+
+@dataclass(frozen=True, eq=False)
+class Patterns:
+    """Counts of distinct covariate rows, for binomial and Poisson outcomes with covariates.
+
+    Attributes
+    ----------
+    n, mean : ndarray (..., I, J)
+        Individuals and mean outcome in each slot; a cluster with fewer than J distinct (period, covariates) rows ends in slots of n = 0.
+    period : ndarray (I, J) of int
+        0-based period of each slot.
+    covariates : ndarray (I, J, q)
+    """
+
+    n: Array
+    mean: Array
+    period: NDArray[np.int64]
+    covariates: Array
+
+    def spread(self, table: Array) -> Array:
+        """A cell table ``(..., I, T)`` looked up for every slot, ``(..., I, J)``."""
+        index = np.broadcast_to(self.period, (*table.shape[:-2], *self.period.shape))
+        return np.take_along_axis(table, index, axis=-1)
+
+    def gather(self, table: Array) -> Array:
+        """A slot table ``(..., I, J)`` added up over the slots of each cell, ``(..., I, T)``."""
+        here = self.period[..., None] == np.arange(self.period.max() + 1)
+        return np.einsum("...ij,ijt->...it", table, here.astype(float))
