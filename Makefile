@@ -53,7 +53,7 @@ test: $(VENV)/.dev
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
-	$(VENV)/bin/lint-imports
+	$(VENV)/bin/lint-imports --no-logo
 	$(RUN) -m pytest -n $(JOBS) $(ARGS)
 
 cover: $(VENV)/.dev

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+
 import reference_data as data
 
 FOLDER = Path(__file__).parent / "golden"
@@ -22,91 +23,6 @@ RERUN_MIXED = [*SIMULATED, "sw_data_example", *data.MADE]
 RERUN_CELLS = [*SIMULATED, "sw_data_example", "fs_null", *data.MADE]
 RERUN_FIXED = ["sw_data_example", *data.MADE]
 PUBLISHED = "shared/oracle/README.md"
-
-R_SCRIPT = r"""
-suppressMessages({library(lme4); library(lmerTest); library(pbkrtest); library(clubSandwich)})
-args <- commandArgs(TRUE); folder <- args[1]
-version <- function(...) paste(sapply(c(...), function(p) paste(p, packageVersion(p))), collapse = ", ")
-read <- function(kind, name) { d <- read.csv(file.path(folder, kind, paste0(name, ".csv"))); d$per <- factor(d$period); d$cl <- factor(d$cluster); d }
-names_of <- function(kind) sub(".csv$", "", list.files(file.path(folder, kind)))
-
-mixed <- list()
-for (name in names_of("mixed")) for (nested in c(FALSE, TRUE)) for (reml in c(TRUE, FALSE)) {
-  d <- read("mixed", name); d$cp <- interaction(d$cl, d$per, drop = TRUE)
-  f <- if (nested) y_cont ~ per + treatment + (1 | cl) + (1 | cp) else y_cont ~ per + treatment + (1 | cl)
-  tight <- function(radius, start) suppressWarnings(suppressMessages(lmerTest::lmer(f, d, REML = reml, start = start,
-    control = lmerControl(optimizer = "bobyqa", optCtrl = list(rhobeg = radius, rhoend = 1e-9, maxfun = 20000)))))
-  m <- tight(0.1, NULL); for (radius in c(1e-2, 1e-3, 1e-4)) m <- tight(radius, getME(m, "theta"))
-  v <- as.data.frame(VarCorr(m)); part <- function(g) { x <- v$vcov[v$grp == g]; if (length(x)) x else NA }
-  kr <- c(NA, NA)
-  if (reml) {
-    adjusted <- vcovAdj(m); at <- match("treatment", names(fixef(m)))
-    kr <- c(sqrt(adjusted[at, at]), Lb_ddf(as.numeric(names(fixef(m)) == "treatment"), vcov(m), adjusted))
-  }
-  mixed[[length(mixed) + 1]] <- data.frame(dataset = name, model = if (nested) "nested" else "ri", reml = reml,
-    criterion = if (reml) REMLcrit(m) else deviance(m), estimate = fixef(m)[["treatment"]], std_error = sqrt(vcov(m)["treatment", "treatment"]),
-    var_cluster = part("cl"), var_cluster_period = part("cp"), var_residual = part("Residual"),
-    satterthwaite_df = suppressMessages(summary(m)$coefficients["treatment", "df"]), kr_std_error = kr[1], kr_df = kr[2], singular = isSingular(m, 1e-6),
-    source = version("lme4", "lmerTest", "pbkrtest"), version = paste0("R ", getRversion(), "; bobyqa restarted, rhoend 1e-9"))
-}
-
-glmm <- list()
-for (name in names_of("cells")) for (family in c("binomial", "poisson")) {
-  d <- read("cells", name)
-  if (family == "poisson" && !grepl("^made", name)) next
-  f <- if (family == "binomial") cbind(y, size - y) ~ per + treatment + (1 | cl) else y ~ per + treatment + offset(log(size)) + (1 | cl)
-  run <- function(tolerance) {
-    tight <- function(radius, start) suppressWarnings(suppressMessages(glmer(f, d, family = family, start = start,
-      control = glmerControl(optimizer = "bobyqa", tolPwrss = tolerance, optCtrl = list(rhobeg = radius, rhoend = 1e-9, maxfun = 20000)))))
-    m <- tight(0.02, NULL); for (radius in c(2e-3, 1e-3)) m <- tight(radius, list(theta = getME(m, "theta"), fixef = fixef(m)))
-    deviance_at <- suppressMessages(glmer(f, d, family = family, devFunOnly = TRUE, control = glmerControl(tolPwrss = tolerance)))
-    se <- sqrt(vcov(m)["treatment", "treatment"])
-    if (getME(m, "theta") > 0) {  # vcov() differences twice with steps of 1e-4, where the inner tolerance shows; numDeriv takes long steps
-      hessian <- numDeriv::hessian(deviance_at, c(getME(m, "theta"), fixef(m)))
-      se <- sqrt(2 * solve(hessian)[1 + match("treatment", names(fixef(m))), 1 + match("treatment", names(fixef(m)))])
-    }
-    list(m = m, se = se)
-  }
-  m <- NULL
-  for (tolerance in c(1e-16, 1e-15, 1e-14, 1e-13, 1e-12, 1e-11, 1e-10)) {  # tighter than rounding allows, lme4 gives up: take the tightest it can do
-    m <- tryCatch(suppressWarnings(run(tolerance)), error = function(e) NULL)
-    if (!is.null(m)) break
-  }
-  se <- m$se; m <- m$m
-  glmm[[length(glmm) + 1]] <- data.frame(dataset = name, family = family, estimate = fixef(m)[["treatment"]],
-    std_error = se, log_likelihood = as.numeric(logLik(m)), var_cluster = getME(m, "theta")[[1]]^2,
-    singular = isSingular(m, 1e-6), source = version("lme4"), version = paste0("R ", getRversion(), "; tolPwrss ", tolerance, ", bobyqa restarted, numDeriv Hessian"))
-}
-
-fixed <- list()
-add <- function(name, unit, family, m, kind, se, df, source) fixed[[length(fixed) + 1]] <<- data.frame(dataset = name, unit = unit, family = family,
-  vcov = kind, estimate = coef(m)[["treatment"]], std_error = se, df = df, source = source, version = paste0("R ", getRversion()))
-robust <- function(name, unit, family, m, cluster, kinds) for (kind in kinds) {
-  r <- as.data.frame(coef_test(m, vcov = kind, cluster = cluster, test = "Satterthwaite")); at <- match("treatment", names(coef(m)))
-  # for a glm, clubSandwich's working model and root are not ours: its variance with CR0 and CR1 is common ground, its df is not
-  add(name, unit, family, m, kind, r$SE[at], if (family == "gaussian") r$df[at] else NA, version("clubSandwich"))
-}
-for (name in names_of("rows")) {
-  d <- read("rows", name)
-  m <- lm(y_cont ~ per + cl + treatment, d)
-  robust(name, "rows", "gaussian", m, d$cl, c("CR0", "CR1", "CR2"))
-  add(name, "rows", "gaussian", m, "model", sqrt(vcov(m)["treatment", "treatment"]), m$df.residual, paste("stats", getRversion()))
-  control <- glm.control(epsilon = 1e-14, maxit = 100)
-  robust(name, "rows", "binomial", glm(y_bin ~ per + cl + treatment, binomial, d, control = control), d$cl, c("CR0", "CR1"))
-  cells <- read("cells", name)
-  for (family in c("binomial", "poisson")) {
-    g <- if (family == "binomial") glm(cbind(y, size - y) ~ per + cl + treatment, binomial, cells, control = control) else
-      glm(y ~ per + cl + treatment + offset(log(size)), poisson, cells, control = control)
-    if (family == "poisson") robust(name, "cells", family, g, cells$cl, c("CR0", "CR1"))
-    v <- summary(g, dispersion = 1)$cov.scaled["treatment", "treatment"]
-    phi <- max(1, sum(residuals(g, "pearson")^2) / g$df.residual)
-    add(name, "cells", family, g, "model", sqrt(v), Inf, paste("stats", getRversion()))
-    add(name, "cells", family, g, "overdispersed", sqrt(phi * v), g$df.residual, paste("stats", getRversion()))
-  }
-}
-for (table in c("mixed", "glmm", "fixed")) write.csv(format(do.call(rbind, get(table)), digits = 15, scientific = FALSE, trim = TRUE, justify = "none"),
-  file.path(folder, paste0(table, ".csv")), row.names = FALSE, quote = TRUE, na = "")
-"""
 
 
 def from_oracle(fits: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
@@ -121,26 +37,53 @@ def from_oracle(fits: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
             variances = {part["group"]: part["vcov"] for part in fit["varcomp"]}
             kr = fit.get("kenward_roger") or {}
             tables["mixed"].append(
-                {"dataset": name, "model": fit["model"], "reml": fit["REML"], "criterion": fit["criterion"], "estimate": fit["coef"]["trt"],
-                 "std_error": fit["se"]["trt"], "var_cluster": variances["cl"], "var_cluster_period": variances.get("cp"),
-                 "var_residual": variances["Residual"], "satterthwaite_df": fit["satterthwaite"]["df"]["trt"], "kr_std_error": kr.get("trt_se"),
-                 "kr_df": kr.get("trt_df"), "singular": fit["singular"], "source": ", ".join(peer[p] for p in ("lme4", "lmerTest", "pbkrtest")),
-                 "version": run}
-            )  # fmt: skip
+                {
+                    "dataset": name,
+                    "model": fit["model"],
+                    "reml": fit["REML"],
+                    "criterion": fit["criterion"],
+                    "estimate": fit["coef"]["trt"],
+                    "std_error": fit["se"]["trt"],
+                    "var_cluster": variances["cl"],
+                    "var_cluster_period": variances.get("cp"),
+                    "var_residual": variances["Residual"],
+                    "satterthwaite_df": fit["satterthwaite"]["df"]["trt"],
+                    "kr_std_error": kr.get("trt_se"),
+                    "kr_df": kr.get("trt_df"),
+                    "singular": fit["singular"],
+                    "source": ", ".join(peer[p] for p in ("lme4", "lmerTest", "pbkrtest")),
+                    "version": run,
+                }
+            )
         for fit in record["glmer"]:
             if fit["model"] == "ri_laplace":
                 tables["glmm"].append(
-                    {"dataset": name, "family": "binomial", "estimate": fit["coef"]["trt"], "std_error": fit["se"]["trt"],
-                     "log_likelihood": fit["logLik"], "var_cluster": fit["theta"][0] ** 2, "singular": fit["singular"], "source": peer["lme4"],
-                     "version": f"{run}; default tolPwrss 1e-7"}
-                )  # fmt: skip
+                    {
+                        "dataset": name,
+                        "family": "binomial",
+                        "estimate": fit["coef"]["trt"],
+                        "std_error": fit["se"]["trt"],
+                        "log_likelihood": fit["logLik"],
+                        "var_cluster": fit["theta"][0] ** 2,
+                        "singular": fit["singular"],
+                        "source": peer["lme4"],
+                        "version": f"{run}; default tolPwrss 1e-7",
+                    }
+                )
         for fit in record["glmmTMB"]:
             if fit["model"] == "nested_binomial" and fit["sd"]["cp"][0] < 1e-4 and fit["se"]["trt"] is not None:
                 tables["glmm"].append(
-                    {"dataset": name, "family": "binomial", "estimate": fit["coef"]["trt"], "std_error": fit["se"]["trt"],
-                     "log_likelihood": fit["logLik"], "var_cluster": fit["sd"]["cl"][0] ** 2, "source": peer["glmmTMB"],
-                     "version": f"{run}; nested model whose cluster-period sd is {fit['sd']['cp'][0]:.1e}"}
-                )  # fmt: skip
+                    {
+                        "dataset": name,
+                        "family": "binomial",
+                        "estimate": fit["coef"]["trt"],
+                        "std_error": fit["se"]["trt"],
+                        "log_likelihood": fit["logLik"],
+                        "var_cluster": fit["sd"]["cl"][0] ** 2,
+                        "source": peer["glmmTMB"],
+                        "version": f"{run}; nested model whose cluster-period sd is {fit['sd']['cp'][0]:.1e}",
+                    }
+                )
         fixed = record["lm_cluster_fixed_effects"]
         common = {"dataset": name, "unit": "rows", "family": "gaussian", "estimate": fixed["coef_trt"], "version": run}
         tables["fixed"].append({**common, "vcov": "model", "std_error": fixed["se_ols"], "df": fixed["df"], "source": "stats 4.2.2"})
@@ -166,10 +109,30 @@ def published() -> dict[str, list[dict[str, Any]]]:
     loose = {"family": "binomial", "source": "lme4 1.1.31", "version": f"R 4.2.2; {PUBLISHED}; default tolPwrss 1e-7"}
     return {
         "mixed": [
-            {**example, "model": "ri", "reml": True, "estimate": 0.5237966735, "std_error": 0.07333205, "var_cluster": 0.01484994,
-             "var_residual": 1.02983186, "satterthwaite_df": 305.506, "kr_std_error": 0.07505010, "kr_df": 307.56, "singular": False},
-            {**example, "model": "nested", "reml": True, "estimate": 0.5224077780, "std_error": 0.0741510990, "satterthwaite_df": 78.918,
-             "kr_std_error": 0.0763017403, "kr_df": 81.508, "singular": False},
+            {
+                **example,
+                "model": "ri",
+                "reml": True,
+                "estimate": 0.5237966735,
+                "std_error": 0.07333205,
+                "var_cluster": 0.01484994,
+                "var_residual": 1.02983186,
+                "satterthwaite_df": 305.506,
+                "kr_std_error": 0.07505010,
+                "kr_df": 307.56,
+                "singular": False,
+            },
+            {
+                **example,
+                "model": "nested",
+                "reml": True,
+                "estimate": 0.5224077780,
+                "std_error": 0.0741510990,
+                "satterthwaite_df": 78.918,
+                "kr_std_error": 0.0763017403,
+                "kr_df": 81.508,
+                "singular": False,
+            },
         ],
         "glmm": [
             {**loose, "dataset": "sw_data_example", "estimate": 0.3908169538, "std_error": 0.1338887661, "var_cluster": 0.0085874482},
@@ -181,7 +144,7 @@ def published() -> dict[str, list[dict[str, Any]]]:
             {**wald, "vcov": "CR2", "std_error": 0.2028481524, "df": 13.5582612},
             {**wald, "vcov": "CR3", "std_error": 0.2182300846},
         ],
-    }  # fmt: skip
+    }
 
 
 TWFE_CONVENTIONS = {
@@ -212,8 +175,14 @@ def from_panels(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
             output = record["output"]
             if isinstance(output, list):
                 output = next(line for line in output if "post" in (line.get("term"), line.get("Coefficient")))
-            rows.append({**common, "vcov": TWFE_CONVENTIONS[record["id"]], "estimate": output.get("estimate", output.get("Estimate")),
-                         "std_error": output.get("se", output.get("Std. Error"))})  # fmt: skip
+            rows.append(
+                {
+                    **common,
+                    "vcov": TWFE_CONVENTIONS[record["id"]],
+                    "estimate": output.get("estimate", output.get("Estimate")),
+                    "std_error": output.get("se", output.get("Std. Error")),
+                }
+            )
     return rows
 
 
@@ -224,9 +193,14 @@ def from_r(folder: Path) -> dict[str, pd.DataFrame]:
         for name in names:
             rows = data.trial_rows(name)
             (data.cells_of(rows) if kind == "cells" else rows).to_csv(folder / kind / f"{name}.csv", index=False)
-    (folder / "fits.R").write_text(R_SCRIPT)
-    subprocess.run(["Rscript", "--vanilla", str(folder / "fits.R"), str(folder)], check=True)
+    subprocess.run(["Rscript", "--vanilla", str(FOLDER / "fits.R"), str(folder)], check=True)
     return {table: pd.read_csv(folder / f"{table}.csv", na_values=["NA"]) for table in ("mixed", "glmm", "fixed")}
+
+
+def write(table: pd.DataFrame, name: str) -> None:
+    """One table, with its source and version last."""
+    columns = [column for column in table if column not in ("source", "version")]
+    table[[*columns, "source", "version"]].to_csv(FOLDER / f"{name}.csv", index=False)
 
 
 def main() -> None:
@@ -240,9 +214,8 @@ def main() -> None:
         fresh = from_r(Path(folder))
     for table, rows in oracle.items():
         whole = pd.concat([pd.DataFrame(rows), pd.DataFrame(in_print[table]), fresh[table]], ignore_index=True)
-        whole.to_csv(FOLDER / f"{table}.csv", index=False)
-    panels = from_panels(json.loads((shared / "oracle/did_peers.json").read_text())["records"])
-    pd.DataFrame(panels).to_csv(FOLDER / "golden_twfe.csv", index=False)
+        write(whole, table)
+    write(pd.DataFrame(from_panels(json.loads((shared / "oracle/did_peers.json").read_text())["records"])), "golden_twfe")
 
 
 if __name__ == "__main__":

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import chain, combinations, permutations, product
+from itertools import chain, combinations, pairwise, permutations, product
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import optimize, special, stats
+from scipy import optimize, special
 
 Array = NDArray[np.float64]
 Block = tuple[Array, Array, list[Array]]
@@ -151,7 +151,7 @@ def derivatives(function: Callable[[Array], Array], at: Array) -> tuple[Array, A
     table = [central(first_step / 2**level) for level in range(3)]
     for order in (1, 2):
         factor = 4**order
-        table = [tuple((factor * f - c) / (factor - 1) for c, f in zip(*pair, strict=True)) for pair in zip(table, table[1:])]  # type: ignore[misc]
+        table = [tuple((factor * f - c) / (factor - 1) for c, f in zip(*pair, strict=True)) for pair in pairwise(table)]
     return table[0]
 
 
@@ -217,9 +217,8 @@ def glm(y: Array, x: Array, family: str, size: Array | None = None) -> tuple[Arr
     `y` is a mean over `size` individuals. The scaled residuals are Pearson's.
     """
     size = np.ones(len(y)) if size is None else size
-    beta = np.zeros(x.shape[1])
-    if family != "gaussian":
-        beta = np.linalg.lstsq(x, np.full(len(y), special.logit(y @ size / size.sum()) if family == "binomial" else np.log(y @ size / size.sum())), rcond=None)[0]  # fmt: skip
+    overall = {"gaussian": lambda m: m, "binomial": special.logit, "poisson": np.log}[family](y @ size / size.sum())
+    beta = np.linalg.lstsq(x, np.full(len(y), overall), rcond=None)[0]
     for _ in range(100):
         mu = inverse_link(family, x @ beta)
         v = unit_variance(family, mu)
@@ -271,14 +270,16 @@ def overdispersed(x: Array, weight: Array, residual: Array) -> tuple[float, floa
     return float(np.sqrt(dispersion * np.linalg.inv((weight[:, None] * x).T @ x)[0, 0])), df, dispersion
 
 
-# Laplace likelihood of the GLMM with one random intercept a cluster ---------------------------------------------------------------------------
+# Laplace likelihood of the GLMM with one random intercept a cluster -----------------------------------------------------------------------
 
 
 def log_density(family: str, count: Array, size: Array, eta: Array) -> Array:
     """Log probability of each count, with all constants."""
     if family == "binomial":
-        return stats.binom.logpmf(count, size, special.expit(eta))
-    return stats.poisson.logpmf(count, size * np.exp(eta))
+        choose = special.gammaln(size + 1) - special.gammaln(count + 1) - special.gammaln(size - count + 1)
+        return choose + count * eta - size * np.logaddexp(0, eta)
+    rate = np.log(size) + eta
+    return count * rate - np.exp(rate) - special.gammaln(count + 1)
 
 
 def laplace(beta: Array, sd: float, count: Array, size: Array, x: Array, cluster: Array, family: str) -> float:
@@ -314,7 +315,7 @@ def fit_laplace(count: Array, size: Array, x: Array, cluster: Array, family: str
         return np.array([-2 * laplace(point[1:], point[0], count, size, x, cluster, family)])
 
     candidates = []
-    for sd in (0.0, 0.1, 0.5):
+    for sd in (0.0, 0.3):
         point = np.append(sd, start)
         for _ in range(30):  # Newton with the extrapolated derivatives; at sd = 0 the deviance is even in sd, so sd stays there
             (gradient,), (hessian,) = derivatives(deviance, point)
@@ -333,7 +334,7 @@ def fit_laplace(count: Array, size: Array, x: Array, cluster: Array, family: str
     return best[1:], abs(float(best[0])), -float(deviance(best)[0]) / 2, float(np.sqrt(2 * np.linalg.inv(hessian)[1, 1]))
 
 
-# Comparisons of cell means by plain least squares -------------------------------------------------------------------------------------------
+# Comparisons of cell means by plain least squares -----------------------------------------------------------------------------------------
 
 
 def linear_weights(x: Array, weight: Array, observed: Array) -> Array:
@@ -363,7 +364,7 @@ def within_period(mean: Array, treatment: Array, weight: Array) -> float:
     return float(np.average(differences, weights=precision))
 
 
-# Randomisation tests by brute force -------------------------------------------------------------------------------------------------------------
+# Randomisation tests by brute force -------------------------------------------------------------------------------------------------------
 
 
 def every_allocation(sequence: Sequence[int], strata: Sequence[Sequence[int]] | None = None) -> list[tuple[int, ...]]:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from numpy.typing import NDArray
 from scipy import stats
 
 
@@ -20,20 +21,27 @@ def shared_folder() -> Path | None:
     return folder if (folder / "oracle" / "lmm_fits.json").exists() else None
 
 
+def needed_folder() -> Path:
+    """The same folder, or a skip that says what is missing."""
+    folder = shared_folder()
+    if folder is None:
+        pytest.skip("../shared/oracle is not beside the repository, and its data sets are not ours to copy")
+    return folder
+
+
 def golden(name: str) -> pd.DataFrame:
     """One table of tests/golden."""
     return pd.read_csv(Path(__file__).parent / "golden" / f"{name}.csv", dtype={"version": str})
 
 
-def trial_rows(name: str) -> pd.DataFrame | None:
-    """Rows of a named data set with columns cluster, period, treatment, size, y_cont, y_bin; None when its file is not here.
+def trial_rows(name: str) -> pd.DataFrame:
+    """Rows of a named data set with columns cluster, period, treatment, size, y_cont, y_bin; the test is skipped when the file is not here.
 
     `size` counts the individuals a row stands for; only aggregated sets have sizes above 1, and their `y_bin` is then a mean.
     """
     if name in MADE:
         return made_trial(name)
-    if (folder := shared_folder()) is None:
-        return None
+    folder = needed_folder()
     if name == "fs_null":
         cells = pd.read_csv(folder / "data/trial/fs_null_cells_simulated.csv")
         named = cells.rename(columns={"cl": "cluster", "per": "period", "x": "treatment", "n": "size"})
@@ -44,14 +52,13 @@ def trial_rows(name: str) -> pd.DataFrame | None:
     return pd.read_csv(folder / f"data/lmm/{name}.csv").drop(columns="n").assign(size=1)
 
 
-def panel_rows(name: str) -> pd.DataFrame | None:
-    """Rows of a difference-in-differences panel with cluster, period, treatment, y_cont, first_treated; None when not here."""
-    if (folder := shared_folder()) is None:
-        return None
-    rows = pd.read_csv(folder / f"data/did/{name}.csv")
+def panel_rows(name: str) -> pd.DataFrame:
+    """Rows of a difference-in-differences panel with cluster, period, treatment, y_cont and first_treated (0 = never)."""
+    rows = pd.read_csv(needed_folder() / f"data/did/{name}.csv")
     first = rows.gvar.fillna(0)
-    return pd.DataFrame({"cluster": rows.sid, "period": rows.year, "treatment": (first > 0) & (rows.year >= first), "y_cont": rows.l_homicide,
-                         "first_treated": first}).astype({"treatment": int})  # fmt: skip
+    treated = ((first > 0) & (rows.year >= first)).astype(int)
+    columns = {"cluster": rows.sid, "period": rows.year, "treatment": treated, "y_cont": rows.l_homicide, "first_treated": first}
+    return pd.DataFrame(columns)
 
 
 # name: seed, matrix of sequences x periods (None = not observed), clusters per sequence, rows in the smallest cell, step of the cell sizes,
@@ -97,8 +104,18 @@ def cells_of(rows: pd.DataFrame) -> pd.DataFrame:
     return cells.assign(y=cells.y.round().astype(int), y_bin=cells.y / cells["size"], y_cont=cells.y_cont / cells["size"])
 
 
-def model_matrix(rows: pd.DataFrame, cluster_effects: bool = False) -> Array:
+def model_matrix(rows: pd.DataFrame, cluster_effects: bool = False) -> NDArray[np.float64]:
     """Columns: treatment first, then one indicator a period and, if asked, one a cluster but the first."""
     periods = pd.get_dummies(rows.period).to_numpy(float)
     clusters = pd.get_dummies(rows.cluster).to_numpy(float)[:, 1:] if cluster_effects else np.empty((len(rows), 0))
     return np.column_stack([rows.treatment.to_numpy(float), periods, clusters])
+
+
+def schedule(rows: pd.DataFrame) -> tuple[list[list[float | None]], dict[str, int]]:
+    """The distinct treatment histories (None = not observed) in order of appearance, and the 0-based history of each cluster."""
+    table = rows.pivot_table(index="cluster", columns="period", values="treatment", aggfunc="first")
+    histories = {
+        str(name): tuple(None if np.isnan(v) else float(v) for v in row) for name, row in zip(table.index, table.to_numpy(), strict=True)
+    }
+    matrix = list(dict.fromkeys(histories.values()))
+    return [list(history) for history in matrix], {name: matrix.index(history) for name, history in histories.items()}

@@ -17,6 +17,8 @@ from swedge.design import Allocation, Constraint, Design, Stratum
 from swedge.errors import DataError, DesignError, FitError, PlanError, Status, SwedgeError
 from swedge.estimate import Estimate, Estimator, LinearEstimator, TestResult, WaldTest
 from swedge.estimators import FixedEffects, MixedModel, TwoWayFixedEffects, WithinPeriod
+from swedge.inference import PlaceboTest, RandomisationTest
+from swedge.power import Scenario, Shock, SimulatedPower, simulate_power
 from swedge.trial import Cells, Patterns, Trial
 
 __version__ = "0.1.0"
@@ -45,8 +47,13 @@ __all__ = [
     "MixedModel",
     "NestedExchangeable",
     "Patterns",
+    "PlaceboTest",
     "PlanError",
     "RandomEffects",
+    "RandomisationTest",
+    "Scenario",
+    "Shock",
+    "SimulatedPower",
     "Status",
     "Stratum",
     "SwedgeError",
@@ -55,4 +62,5 @@ __all__ = [
     "TwoWayFixedEffects",
     "WaldTest",
     "WithinPeriod",
+    "simulate_power",
 ]

@@ -185,6 +185,18 @@ class LinearEstimator(Estimator):
         shown = np.where(trial.n > 0, trial.outcome, 0.0)
         return np.asarray((self.weights(trial) * shown).sum((-2, -1)))
 
+    def reference(self, trial: Trial, sequences: NDArray[np.int64], outcome: Array | None = None) -> Array:
+        """Estimates under allocations ``sequences (A, I)``, ``(A, ...)``: one matrix product where cell counts are shared.
+
+        `outcome` stands in for the cell means, ``(..., I, T)``.
+        """
+        shown = np.where(trial.cells.n > 0, trial.outcome, 0.0) if outcome is None else outcome
+        if trial.cells.n.ndim > 2:
+            lead = (len(sequences), *(1,) * len(trial.shape))
+            return np.asarray((self.weights(trial.reallocated(sequences.reshape((*lead, -1)))) * shown).sum((-2, -1)))
+        weights = self.weights(trial.reallocated(sequences))
+        return np.tensordot(weights, shown, axes=[(-2, -1), (-2, -1)])
+
     def variance(self, trial: Trial, covariance: ArrayLike) -> Array:
         """Variance of the estimate under an assumed truth: ``sum_i w_i' V_i w_i``.
 
@@ -237,6 +249,7 @@ class TestResult:
     offered_level: float | None = None
     offered_conf_int: Array | None = None
     notes: tuple[str, ...] = ()
+    std_error: Array | None = None
 
     def rejects(self, alpha: float = 0.05) -> NDArray[np.bool_]:
         """Whether each replicate has p at most `alpha`; a failed fit does not."""
@@ -296,4 +309,14 @@ class WaldTest:
         first = (lambda a: a[..., 0]) if len(fit.terms) > 1 else (lambda a: a)
         limits = fit.at(self.level).conf_int
         limits = limits[..., 0, :] if len(fit.terms) > 1 else limits
-        return TestResult(first(fit.p_value), limits, first(fit.statistic), fit.status, first(fit.estimate), "wald", self.level)
+        return TestResult(
+            first(fit.p_value),
+            limits,
+            first(fit.statistic),
+            fit.status,
+            first(fit.estimate),
+            "wald",
+            self.level,
+            notes=fit.notes,
+            std_error=first(fit.std_error),
+        )

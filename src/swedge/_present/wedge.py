@@ -50,10 +50,10 @@ def wedge(
     """
     import matplotlib.pyplot as plt
     from matplotlib.colors import ListedColormap
-    from matplotlib.dates import date2num
 
     axes = plt.subplots(figsize=(8, 1.5 + 0.35 * len(labels)), layout="constrained")[1] if ax is None else ax
-    edges = np.asarray(date2num(list(boundaries)) if boundaries else np.arange(states.shape[1] + 1) + 0.5)
+    days = np.array(boundaries, dtype="datetime64[D]").astype(np.float64)
+    edges = days if boundaries else np.arange(states.shape[1] + 1) + 0.5
     colours = ListedColormap(list(COLOURS))
     axes.pcolormesh(edges, np.arange(len(labels) + 1), states, cmap=colours, vmin=-0.5, vmax=4.5, edgecolors="#999999", linewidth=0.5)
     axes.invert_yaxis()
@@ -67,8 +67,9 @@ def wedge(
 
 def _label_time(axes: Axes, edges: NDArray[np.float64], boundaries: Sequence[dt.date]) -> None:
     if boundaries:
-        axes.set_xticks(edges, [day.isoformat() for day in boundaries], rotation=45, ha="right")
-        axes.set_xlabel("First day of the period (the last date is the day after the end)")
+        last_day = boundaries[-1] - dt.timedelta(days=1)
+        axes.set_xticks(edges, [day.isoformat() for day in (*boundaries[:-1], last_day)], rotation=45, ha="right")
+        axes.set_xlabel("First day of each period, and last day")
     else:
         axes.set_xticks((edges[1:] + edges[:-1]) / 2, [str(t + 1) for t in range(len(edges) - 1)])
         axes.set_xlabel("Period")

@@ -130,8 +130,7 @@ class ExponentialDecay:
 
     def between(self, midpoints: Array, residual: float) -> Array:
         """Covariance ``(T, T)`` of the true cell means of one cluster."""
-        lag = np.abs(np.subtract.outer(midpoints, midpoints)) / max(_mean_gap(midpoints), np.finfo(float).tiny)
-        return np.asarray(_between_variance(self.icc, residual) * _given("cac", self.cac) ** lag)
+        return _between_variance(self.icc, residual) * _decay(midpoints, _given("cac", self.cac))
 
 
 @dataclass(frozen=True)
@@ -144,6 +143,8 @@ class RandomEffects:
         Standard deviations of the cluster and the cluster-by-period effect.
     residual : float, optional
         Residual standard deviation of a Gaussian outcome. Binary and count outcomes have none.
+    autocorrelation : float
+        Correlation of the cluster-by-period effects one mean period apart, in [0, 1]; 0 makes them independent.
 
     Examples
     --------
@@ -155,8 +156,10 @@ class RandomEffects:
     cluster: float = 0.0
     cluster_period: float = 0.0
     residual: float | None = None
+    autocorrelation: float = 0.0
 
     def __post_init__(self) -> None:
+        _check_share("autocorrelation", self.autocorrelation, closed=True)
         for name in ("cluster", "cluster_period", "residual"):
             _check_sd(name, getattr(self, name))
 
@@ -167,7 +170,7 @@ class RandomEffects:
 
     def between(self, midpoints: Array, residual: float) -> Array:
         """Covariance ``(T, T)`` of the true cell means of one cluster; `residual` plays no part."""
-        return self.cluster**2 + self.cluster_period**2 * np.eye(len(midpoints))
+        return np.asarray(self.cluster**2 + self.cluster_period**2 * _decay(midpoints, self.autocorrelation))
 
 
 def residual_variance(correlation: Correlation, sd: float | None) -> float:
@@ -186,8 +189,10 @@ def _between_variance(icc: float | None, residual: float) -> float:
     return residual * share / (1 - share)
 
 
-def _mean_gap(midpoints: Array) -> float:
-    return float(np.mean(np.diff(midpoints))) if len(midpoints) > 1 else 1.0
+def _decay(midpoints: Array, per_period: float) -> Array:
+    """``per_period`` to the power of the distance between mid-points in mean period lengths, ``(T, T)``."""
+    gap = float(np.mean(np.diff(midpoints))) if len(midpoints) > 1 else 1.0
+    return np.asarray(per_period ** (np.abs(np.subtract.outer(midpoints, midpoints)) / gap))
 
 
 def _given(name: str, value: float | None) -> float:

@@ -106,7 +106,7 @@ class Allocation:
         >>> frame.loc[frame["exposure"] == 1, ["cluster", "period"]].values.tolist()
         [['A', 3], ['B', 2]]
         """
-        frame = self.design._tidy(np.array(self.sequence), "cluster", self.design.clusters)
+        frame = self.design._tidy(list(self.sequence), "cluster", self.design.clusters)
         frame.insert(1, "sequence", np.repeat(self.sequence, self.design.n_periods))
         return frame
 
@@ -125,14 +125,28 @@ class Allocation:
         return frame.sort_values("go_live", kind="stable", ignore_index=True)
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """The wedge: clusters down in order of go-live, periods across (as wide as they are long), coloured by treatment."""
+        """The wedge: clusters down in order of go-live, periods across (as wide as they are long), coloured by treatment.
+
+        Examples
+        --------
+        >>> from matplotlib.figure import Figure
+        >>> Design.stepped_wedge(clusters=2).randomise(seed=0).plot(Figure().subplots()).get_ylabel()
+        'Cluster'
+        """
         order = np.argsort(self.design._go_live_period()[list(self.sequence)], kind="stable")
         rows = np.array(self.sequence)[order]
         labels = [self.design.clusters[i] for i in order]
         return wedge(self.design._states[rows], self.design.matrix[rows], labels, self.design.boundaries, ylabel="Cluster", ax=ax)
 
     def record(self) -> dict[str, Any]:
-        """The audit record as plain JSON values: design, list, draw, allocation and their hashes."""
+        """The audit record as plain JSON values: design, list, draw, allocation and their hashes.
+
+        Examples
+        --------
+        >>> record = Design.stepped_wedge(clusters=5).randomise(seed=0).record()
+        >>> record["list"]["count"], record["draw"]["seed"], record["draw"]["generator"]
+        (120, 0, 'PCG64')
+        """
         made = self.draw or Draw.now(None, None)
         index = self.design.number_of(self.sequence)
         content = {
@@ -168,8 +182,8 @@ class Allocation:
         again = self.design.randomise(self.draw.seed)
         if (again.sequence, again.draw and again.draw.index) != (self.sequence, self.draw.index):
             raise PlanError(
-                f"Seed {self.draw.seed} draws {again.sequence} from this design, not {self.sequence}. The allocation, the seed or the design"
-                " was changed after the draw; use the registered record."
+                f"Seed {self.draw.seed} draws {again.sequence} from this design, not {self.sequence}. The allocation, the seed or the"
+                " design was changed after the draw; use the registered record."
             )
 
     def save(self, path: str | PathLike[str], overwrite: bool = False) -> None:
@@ -179,6 +193,15 @@ class Allocation:
         ------
         PlanError
             If the draw does not verify, or the path holds another record and `overwrite` is not set.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> allocation = Design.stepped_wedge(clusters=5).randomise(seed=0)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     allocation.save(folder + "/allocation.json")
+        ...     Allocation.load(folder + "/allocation.json") == allocation
+        True
         """
         self.verify()
         record.write_whole(Path(path), record.text(self.record()), overwrite)
@@ -191,6 +214,17 @@ class Allocation:
         ------
         PlanError
             If any byte differs from what the design and the seed give, naming the part. Nothing in the file is evaluated.
+
+        Examples
+        --------
+        >>> import pathlib, tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = pathlib.Path(folder) / "allocation.json"
+        ...     Design.stepped_wedge(clusters=5).randomise(seed=0).save(path)
+        ...     edited = path.write_text(path.read_text().replace('"seed":0', '"seed":1'))
+        ...     Allocation.load(path)
+        Traceback (most recent call last):
+        swedge.errors.PlanError: allocation.json is not the record that its design and seed give: draw is ...
         """
         data = Path(path).read_bytes()
         content = record.only(record.parse(data, Path(path)), _KEYS, "top level")
@@ -206,7 +240,7 @@ class Allocation:
         with record.reading("allocation"):
             recorded = content["allocation"]
             redrawn = design.allocate(recorded) if made.seed is None else design.randomise(made.seed)
-        return cls(design, redrawn.sequence, replace(made, index=redrawn.draw and redrawn.draw.index))
+        return cls(design, redrawn.sequence, replace(made, index=design.number_of(redrawn.sequence)))
 
 
 def _draw(content: object) -> Draw:

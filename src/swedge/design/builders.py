@@ -39,7 +39,7 @@ def _default_steps(n_clusters: int, counts: object) -> int:
 
 def staircase_rows(steps: int, control: int, treated: int) -> Table:
     """Sequence s is observed from period s on, `control` periods and then `treated` ones."""
-    observed: list[float | None] = [0.0] * control + [1.0] * treated
+    observed: list[float | None] = [float(t >= control) for t in range(control + treated)]
     return [[None] * s + observed + [None] * (steps - 1 - s) for s in range(steps)]
 
 
@@ -79,8 +79,8 @@ def _filled(row: list[float | None], sequence: int, transition: int) -> list[flo
     for start, stop in _gaps_before_treatment(row):
         if stop - start != transition:
             raise DesignError(
-                f"Sequence {sequence} has {stop - start} unobserved periods before treatment (from period {start + 1}), but transition={transition}."
-                " Leave exactly the transition unobserved, or pass transition=0 to take the rows as they are."
+                f"Sequence {sequence} has {stop - start} unobserved periods before treatment (from period {start + 1}), but"
+                f" transition={transition}. Leave exactly the transition unobserved, or pass transition=0 to take the rows as they are."
             )
         row[start:stop] = [1.0] * transition
     return row

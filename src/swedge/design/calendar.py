@@ -39,8 +39,10 @@ def _parsed(value: object) -> dt.date | None:
         return _from_text(value)
     if isinstance(value, np.datetime64):
         value = pd.Timestamp(value)
+    if value is pd.NaT:
+        return None
     if isinstance(value, dt.datetime):
-        return value.date() if value is not pd.NaT and value.time() == dt.time() else None
+        return value.date() if value.time() == dt.time() else None
     return value if isinstance(value, dt.date) else None
 
 
@@ -56,7 +58,8 @@ def checked_boundaries(boundaries: Iterable[object], n_periods: int) -> Dates:
     dates = tuple(as_date(day, f"boundaries[{t}]") for t, day in enumerate(boundaries))
     if dates and len(dates) != n_periods + 1:
         raise DesignError(
-            f"boundaries has {len(dates)} dates for {n_periods} periods. Give {n_periods + 1}: the first day of each period, then the day after the end."
+            f"boundaries has {len(dates)} dates for {n_periods} periods. Give {n_periods + 1}: the first day of each period, then the"
+            " day after the end."
         )
     back = [f"{later} follows {earlier}" for earlier, later in itertools.pairwise(dates) if later <= earlier]
     if back:
@@ -71,7 +74,7 @@ def cut(go_live: Mapping[str, dt.date], start: dt.date, end: dt.date) -> Dates:
     outside = [f"{name} on {day}" for name, day in go_live.items() if not start <= day <= end]
     if outside:
         raise DesignError(
-            f"Go-live outside the window {start} to {end}: {listing(outside)}. Correct the date, widen the window, or leave the cluster out."
+            f"Go-live outside the window {start} to {end}: {listing(outside)}. Correct the date, widen the window or leave the cluster out."
         )
     return (*sorted({start, *go_live.values()}), end + _DAY)
 
@@ -133,13 +136,13 @@ def _read_column(column: pd.Series[Any]) -> pd.Series[Any]:
     numbers = [value for value in values if isinstance(value, (int, float, np.number)) and value == value]
     if numbers:
         raise DataError(
-            f"{len(numbers)} of {len(values)} dates are numbers: {listing(numbers)}. Spreadsheet serial dates must be converted first, with their"
+            f"{len(numbers)} of {len(values)} dates are numbers: {listing(numbers)}. Convert spreadsheet serial dates first, with their"
             " own origin, by pandas.to_datetime(column, unit='D', origin='1899-12-30')."
         )
     read = pd.to_datetime(column.astype(object), format="%Y-%m-%d", errors="coerce")
     wrong = [repr(value) for value, lost in zip(values, read.isna() & column.notna(), strict=True) if lost]
     if wrong:
         raise DataError(
-            f"{len(wrong)} of {len(values)} dates cannot be read: {listing(wrong)}. Write year-month-day, or convert with pandas.to_datetime."
+            f"{len(wrong)} of {len(values)} dates cannot be read: {listing(wrong)}. Write year-month-day or convert by pandas.to_datetime."
         )
     return read

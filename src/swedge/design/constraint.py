@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import ceil, isfinite
 from typing import Any
 
@@ -23,7 +24,18 @@ _TIE = 1e-9
 
 @dataclass(frozen=True)
 class Covariate:
-    """A cluster characteristic to balance: one value for each cluster, in the design's order, and its weight in the score."""
+    """A cluster characteristic to balance: one value for each cluster, in the design's order, and its weight in the score.
+
+    Raises
+    ------
+    DesignError
+        If the values are all the same or not finite, or the weight is not positive.
+
+    Examples
+    --------
+    >>> Covariate("referrals", (10, 20, 30)).standardised
+    array([-1.,  0.,  1.])
+    """
 
     name: str
     values: tuple[float, ...]
@@ -67,10 +79,20 @@ class Constraint:
     seed
         Seed of that sample.
 
+    Raises
+    ------
+    DesignError
+        If `keep` or `sample` is not a share or count, or only one of `sample` and `seed` is given.
+
     References
     ----------
     Raab GM, Butcher I (2001). Balance in cluster randomized trials. Statistics in Medicine 20:351-365.
     Moulton LH (2004). Covariate-based constrained randomization of group-randomized trials. Clinical Trials 1:297-305.
+
+    Examples
+    --------
+    >>> Constraint((Covariate("referrals", (10, 20, 30)),), keep=0.5).number_kept(candidates=6)
+    3
     """
 
     covariates: tuple[Covariate, ...]
@@ -104,18 +126,20 @@ class Constraint:
         candidates = self._candidates(count)
         if not 2 <= self.number_kept(candidates) <= candidates:
             raise DesignError(
-                f"keep={self.keep} of {spell(candidates)} allocations is {spell(self.number_kept(candidates))}. Keep between 2 and {spell(candidates)}:"
-                " a single allocation is not a randomisation."
+                f"keep={self.keep} of {spell(candidates)} allocations is {spell(self.number_kept(candidates))}. Keep between 2 and"
+                f" {spell(candidates)}: a single allocation is not a randomisation."
             )
 
     def _candidates(self, count: int) -> int:
         if self.sample is None and count > ENUMERATION_LIMIT:
             raise DesignError(
-                f"The design has {spell(count)} allocations, too many to score (limit {ENUMERATION_LIMIT:,}). Pass sample= and seed= to score"
-                " a random sample of them, for example sample=100_000."
+                f"The design has {spell(count)} allocations, too many to score (limit {ENUMERATION_LIMIT:,}). Pass sample= and seed="
+                " to score a random sample of them, for example sample=100_000."
             )
         if self.sample is not None and self.sample >= count:
             raise DesignError(f"sample={self.sample:,} of {spell(count)} allocations samples nothing. Leave sample= out to score them all.")
+        if self.sample is not None and self.sample > ENUMERATION_LIMIT:
+            raise DesignError(f"sample={self.sample:,} is more than can be scored (limit {ENUMERATION_LIMIT:,}). Sample fewer.")
         return self.sample or count
 
 
@@ -150,6 +174,9 @@ def _refuse_other_clusters(named: list[str], clusters: Sequence[str]) -> None:
 
 
 def _refuse_columns(rows: pd.DataFrame) -> None:
+    twins = [repr(c) for c in rows.columns[rows.columns.duplicated()]]
+    if twins:
+        raise DesignError(f"Covariates are named more than once: {listing(twins)}. Rename or drop the repeats.")
     text = [repr(c) for c in rows.columns if not pd.api.types.is_numeric_dtype(rows[c].dtype)]
     if text:
         raise DesignError(
@@ -183,7 +210,7 @@ class Scored:
     scores: NDArray[np.float64]
     kept: NDArray[np.bool_]
 
-    @property
+    @cached_property
     def kept_ranks(self) -> Ranks:
         """Ranks of the allocations to draw from, increasing."""
         return self.ranks[self.kept]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
+import pandas as pd
 
 from swedge.design import builders
 from swedge.design.calendar import DateLike, as_date, cut
@@ -109,7 +110,7 @@ class Constructors(Permitted):
     @classmethod
     def from_dates(
         cls,
-        go_live: Mapping[str, DateLike],
+        go_live: Mapping[str, DateLike] | pd.Series[Any],
         start: DateLike,
         end: DateLike,
         *,
@@ -136,12 +137,12 @@ class Constructors(Permitted):
         >>> Design.from_dates(dates, start="2020-03-01", end="2021-06-27").periods["days"].tolist()
         [184, 153, 147]
         """
-        if not isinstance(go_live, Mapping):
+        if not isinstance(go_live, (Mapping, pd.Series)):
             raise DesignError(
                 f"go_live is a {type(go_live).__name__}. Pass a mapping from cluster to date, for example {{'Walsall': '2020-09-01'}}."
             )
-        names = cluster_names(go_live)
-        dates = {name: as_date(day, f"go_live[{name!r}]") for name, day in zip(names, go_live.values(), strict=True)}
+        names = cluster_names(name for name, _ in go_live.items())
+        dates = {name: as_date(day, f"go_live[{name!r}]") for name, (_, day) in zip(names, go_live.items(), strict=True)}
         boundaries = cut(dates, as_date(start, "start"), as_date(end, "end"))
         rows, places = builders.rollout_of_dates(list(dates.values()), boundaries)
         groups = builders.strata_by_member(strata, names, places)

@@ -146,7 +146,14 @@ class Design(Constructors):
         return dict(steps)
 
     def record(self) -> dict[str, Any]:
-        """The design as plain JSON values; `Design.from_record` reads it back."""
+        """The design as plain JSON values; `Design.from_record` reads it back.
+
+        Examples
+        --------
+        >>> design = Design.stepped_wedge(clusters=2)
+        >>> Design.from_record(design.record()) == design
+        True
+        """
         return record.design_record(self)
 
     @classmethod
@@ -162,10 +169,23 @@ class Design(Constructors):
             return cls(**record.design_fields(content))
 
     def sha256(self) -> str:
-        """Hash of the canonical JSON of `record()`: equal designs, equal hashes."""
+        """Hash of the canonical JSON of `record()`: equal designs, equal hashes.
+
+        Examples
+        --------
+        >>> len(Design.stepped_wedge(clusters=2).sha256())
+        64
+        """
         return record.digest(self.record())
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """The wedge: sequences down, periods across (as wide as they are long), coloured by treatment."""
+        """The wedge: sequences down, periods across (as wide as they are long), coloured by treatment.
+
+        Examples
+        --------
+        >>> from matplotlib.figure import Figure
+        >>> Design.stepped_wedge(clusters=2).plot(Figure().subplots()).get_xlabel()
+        'Period'
+        """
         labels = [f"{s}  ({count} clusters)" if count > 1 else str(s) for s, count in enumerate(self.clusters_per_sequence)]
         return wedge(self._states, self.matrix, labels, self.boundaries, ylabel="Sequence", ax=ax)

@@ -95,7 +95,7 @@ def shuffle(layout: Layout, draws: int, rng: np.random.Generator) -> Ints:
 def uniform_ranks(source: np.random.BitGenerator, count: int, draws: int) -> Ranks:
     """`draws` numbers, each exactly uniform on 0 to `count - 1`, by rejection from raw bits.
 
-    Raw output is the part of NumPy's generators whose stream is fixed for good, so a record can be re-drawn under any version.
+    Raw output is what NumPy keeps stable between versions; how its generators turn raw bits into integers may change.
     """
     bits = (count - 1).bit_length()
     kept = np.empty(0, dtype=np.int64 if bits < 63 else object)
@@ -110,10 +110,10 @@ def _random_bits(source: np.random.BitGenerator, bits: int, draws: int) -> Ranks
     raw = np.asarray(source.random_raw(words * draws), dtype=np.uint64).reshape(draws, words)
     if bits < 63:
         return (raw[:, 0] >> np.uint64(1) >> np.uint64(63 - bits)).astype(np.int64)
-    number = np.zeros(draws, dtype=object)
+    number: Ranks = np.zeros(draws, dtype=object)
     for word in raw.astype(object).T:
         number = number * 2**64 + word
-    return number // 2 ** (64 * words - bits)
+    return np.asarray(number // 2 ** (64 * words - bits))
 
 
 def distinct_ranks(source: np.random.BitGenerator, count: int, draws: int) -> Ranks:

@@ -13,15 +13,17 @@ def mirror_of(matrix: NDArray[np.float64], supply: Ints) -> Ints | None:
 
     Mirror rows x and x' are observed in the same periods and add up to one constant c_t over all clusters of a period. Summed over an
     allocation and its mirror, which use the same rows, 2 sum(x_t) = n_t c_t: the constant is twice the mean of the period. The mirror of
-    an allocation is permitted when every stratum has as many places in a sequence as in its mirror.
+    an allocation is permitted when every stratum has as many places in a sequence as in its mirror; it is another allocation unless every
+    sequence mirrors itself.
     """
     observed, cells, places = ~np.isnan(matrix), np.nan_to_num(matrix), supply.sum(axis=0)
     constant = 2 * (places @ cells) / np.maximum(places @ observed, 1)
     sums = cells[:, None] + cells[None]
-    matches = np.isclose(sums, constant) | ~observed[:, None]
+    matches = np.isclose(sums, constant, rtol=0, atol=1e-9) | ~observed[:, None]
     paired = matches.all(axis=-1) & (observed[:, None] == observed[None]).all(axis=-1)
     mirror = paired.argmax(axis=1)
-    return mirror if paired.any(axis=1).all() and (supply[:, mirror] == supply).all() else None
+    others = (mirror != np.arange(len(mirror))).any()
+    return mirror if others and paired.any(axis=1).all() and (supply[:, mirror] == supply).all() else None
 
 
 def has_mirrors_throughout(allocations: Ints, mirror: Ints) -> bool:

@@ -56,5 +56,5 @@ def pair_frame(clusters: Sequence[str], shares: Floats, free: Floats) -> pd.Data
         ["always together", "always first", "always second", "never together"],
         "",
     )
-    a, b = [clusters[k] for k in i], [clusters[k] for k in j]
+    a, b = [clusters[k] for k in i.tolist()], [clusters[k] for k in j.tolist()]
     return pd.DataFrame({"a": a, "b": b, "same": pair[SAME], "adjacent": pair[ADJACENT], "a_first": pair[FIRST], "flag": flags})

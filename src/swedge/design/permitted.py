@@ -82,8 +82,8 @@ class Permitted(Rollout):
         """
         if self.count() > ENUMERATION_LIMIT:
             raise DesignError(
-                f"The design permits {spell(self.count())} allocations, too many for one array (limit {ENUMERATION_LIMIT:,}). Go through them with"
-                " iter_allocations(block=), or sample them with random_allocations(draws, rng)."
+                f"The design permits {spell(self.count())} allocations, too many for one array (limit {ENUMERATION_LIMIT:,}). Use"
+                " iter_allocations(block=) to go through them, or random_allocations(draws, rng) to sample."
             )
         return self._numbered(0, self.count())
 
@@ -136,9 +136,10 @@ class Permitted(Rollout):
         (1000, 5)
         """
         generator = rng if isinstance(rng, np.random.Generator) else np.random.default_rng(seed_number(rng))
-        if self._candidates is None:
-            return shuffle(self._layout, whole(draws, "draws"), generator)
-        return self.allocations()[generator.integers(self.count(), size=whole(draws, "draws"))]
+        scored, size = self._candidates, whole(draws, "draws")
+        if scored is None:
+            return shuffle(self._layout, size, generator)
+        return unrank(self._layout, generator.choice(scored.kept_ranks, size=size))
 
     def permits(self, sequence: ArrayLike) -> bool:
         """Whether an allocation `(I,)` is one of the permitted ones.
@@ -190,7 +191,7 @@ class Permitted(Rollout):
         if offences := self._supply_offences(vector):
             restriction = "strata do" if self.strata else "design does"
             raise DesignError(
-                f"The {restriction} not permit this allocation: {listing(offences)}. Correct the allocation, or the design it was drawn from."
+                f"The {restriction} not permit this allocation: {listing(offences)}. Correct it, or the design it was drawn from."
             )
         if self.number_of(vector) is None:
             raise DesignError(
@@ -247,7 +248,27 @@ class Permitted(Rollout):
         return design
 
     def balance(self) -> pd.DataFrame:
-        """Every candidate's `allocation` (its number in the unconstrained list), balance `score` and whether it was `kept`."""
+        """Every candidate's `allocation` (its number in the unconstrained list), balance `score` and whether it was `kept`.
+
+        Raises
+        ------
+        DesignError
+            If the design has no constraint.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from swedge.design import Design
+        >>> sizes = pd.DataFrame({"size": [1, 2, 4]}, index=["A", "B", "C"])
+        >>> Design.stepped_wedge(["A", "B", "C"]).constrained(sizes, keep=2).balance().round(2)
+           allocation  score   kept
+        0           0   4.39  False
+        1           1   1.82   True
+        2           2   2.79  False
+        3           3   2.79  False
+        4           4   1.82   True
+        5           5   4.39  False
+        """
         scored = self._candidates
         if scored is None:
             raise DesignError(

@@ -44,7 +44,9 @@ def reading(what: str) -> Iterator[None]:
     except PlanError:
         raise
     except (ValueError, TypeError, ArithmeticError, RecursionError) as error:
-        raise PlanError(f"The record's {what} cannot be read: {error} The record was edited, or is of another version.") from error
+        raise PlanError(
+            f"The record's {what} cannot be read ({str(error).rstrip('.')}). The record was edited, or is of another version."
+        ) from error
 
 
 def integer_out(number: int) -> int | str:
@@ -113,7 +115,7 @@ def only(content: object, keys: Collection[str], what: str) -> dict[str, Any]:
 def _list(fields: Mapping[str, Any], key: str) -> list[Any]:
     if not isinstance(fields[key], list):
         raise PlanError(f"The record's {key} is {type(fields[key]).__name__}, not a list. The record was edited.")
-    return fields[key]
+    return list(fields[key])
 
 
 def list_record(design: Permitted) -> dict[str, Any]:
@@ -142,9 +144,10 @@ def require_same(data: bytes, content: Mapping[str, Any], expected: Mapping[str,
     parts = [key for key in expected if canonical(content[key]) != canonical(expected[key])]
     derived = [part for part in parts if part != "sha256"] or parts
     shown = [f"{part} is {_short(content[part])}, and comes to {_short(expected[part])}" for part in derived]
+    differing = listing(shown) or "its spelling is not canonical (spaces, order or repeated keys)"
     raise PlanError(
-        f"{path.name} is not the record that its design and seed give: {listing(shown) or 'its spelling is not canonical (spaces, order or repeated keys)'}."
-        " It was edited after it was saved; go back to the registered copy."
+        f"{path.name} is not the record that its design and seed give: {differing}. It was edited after it was saved; go back to the"
+        " registered copy."
     )
 
 

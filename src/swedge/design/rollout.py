@@ -97,7 +97,8 @@ class Rollout:
         --------
         >>> from swedge.design import Design
         >>> Design.stepped_wedge(clusters=2, periods=4, transition=1).matrix
-        array([[ 0., nan,  1.]])
+        array([[ 0., nan,  1.,  1.],
+               [ 0.,  0., nan,  1.]])
         """
         return _frozen(np.where(self._in_transition, np.nan, self._rows))
 
@@ -120,7 +121,7 @@ class Rollout:
         array([[0., 0., 1.],
                [0., 1., 1.]])
         """
-        return self.matrix[np.asarray(sequences, dtype=np.intp)]
+        return self.matrix[self._checked(sequences)]
 
     def exposure_of(self, sequences: ArrayLike) -> Ints:
         """Periods since crossover `(..., I, T)` of allocations `(..., I)`: 0 under control, 1 in the first treated period.
@@ -135,11 +136,29 @@ class Rollout:
         array([[0, 0, 1],
                [0, 1, 2]])
         """
-        return self._exposure[np.asarray(sequences, dtype=np.intp)]
+        return self._exposure[self._checked(sequences)]
+
+    def _checked(self, sequences: ArrayLike) -> Ints:
+        array = np.asarray(sequences)
+        if array.dtype.kind not in "iu" or array.shape[-1:] != (self.n_clusters,):
+            raise DesignError(f"Allocations are whole numbers with one entry for each of {self.n_clusters} clusters on the last axis.")
+        if array.size and not 0 <= array.min() <= array.max() < self.n_sequences:
+            raise DesignError(
+                f"Sequences are numbered 0 to {self.n_sequences - 1}, but an allocation holds {array.min()} to {array.max()}."
+            )
+        return array.astype(np.intp, copy=False)
 
     @property
     def periods(self) -> pd.DataFrame:
-        """One row per period: `period` from 1, `start`, `end` (inclusive) and `days`; NaT and NA without dates."""
+        """One row per period: `period` from 1, `start`, `end` (inclusive) and `days`; NaT and NA without dates.
+
+        Examples
+        --------
+        >>> from swedge.design import Design
+        >>> Design.parallel(clusters=2, boundaries=["2020-01-01", "2021-01-01"]).periods
+           period      start        end  days
+        0       1 2020-01-01 2020-12-31   366
+        """
         return calendar.period_frame(self.boundaries, self.n_periods)
 
     def period_of(self, dates: object) -> Ints:
@@ -169,19 +188,37 @@ class Rollout:
         return calendar.period_index(self.boundaries, dates)
 
     def midpoints(self) -> NDArray[np.float64]:
-        """Middle of each period `(T,)` in days since the start, or 0 to T - 1 without dates: the clock of decaying correlation."""
+        """Middle of each period `(T,)` in days since the start, or 0 to T - 1 without dates: the clock of decaying correlation.
+
+        Examples
+        --------
+        >>> from swedge.design import Design
+        >>> Design.stepped_wedge(clusters=2, boundaries=["2020-01-01", "2020-01-11", "2020-01-31", "2020-02-10"]).midpoints()
+        array([ 5., 20., 35.])
+        """
         return calendar.midpoints(self.boundaries, self.n_periods)
 
     def schedule(self) -> pd.DataFrame:
-        """One row per sequence and period: `sequence, clusters, period, start, end, treatment, exposure`."""
-        frame = self._tidy(np.arange(self.n_sequences), "sequence", range(self.n_sequences))
+        """One row per sequence and period: `sequence, clusters, period, start, end, treatment, exposure`.
+
+        Examples
+        --------
+        >>> from swedge.design import Design
+        >>> Design.stepped_wedge(clusters=4, periods=3).schedule().drop(columns=["start", "end"]).head(3)
+           sequence  clusters  period  treatment  exposure
+        0         0         2       1        0.0         0
+        1         0         2       2        1.0         1
+        2         0         2       3        1.0         2
+        """
+        frame = self._tidy(range(self.n_sequences), "sequence", range(self.n_sequences))
         frame.insert(1, "clusters", np.repeat(self.clusters_per_sequence, self.n_periods))
         return frame
 
-    def _tidy(self, sequences: Ints, label: str, labels: Sequence[object]) -> pd.DataFrame:
+    def _tidy(self, sequences: Sequence[int], label: str, labels: Sequence[object]) -> pd.DataFrame:
+        rows = list(sequences)
         times = pd.concat([self.periods.drop(columns="days")] * len(sequences), ignore_index=True)
         times.insert(0, label, [name for name in labels for _ in range(self.n_periods)])
-        times["treatment"], times["exposure"] = self.treatment_of(sequences).ravel(), self.exposure_of(sequences).ravel()
+        times["treatment"], times["exposure"] = self.matrix[rows].ravel(), self._exposure[rows].ravel()
         return times
 
     def _go_live_period(self) -> Ints:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -53,7 +54,7 @@ class Stratum:
         return f"Stratum {{{listing(self.clusters)}}}"
 
 
-def checked_strata(strata: Iterable[Stratum], clusters: Sequence[str], counts: Sequence[int]) -> tuple[Stratum, ...]:
+def checked_strata(strata: Iterable[Any], clusters: Sequence[str], counts: Sequence[int]) -> tuple[Stratum, ...]:
     """Strata in one canonical order, or none when a single stratum holds every cluster."""
     groups = tuple(strata)
     stray = [group for group in groups if not isinstance(group, Stratum)]
@@ -76,7 +77,7 @@ def refuse_non_partition(groups: Sequence[Sequence[str]], clusters: Sequence[str
     missing = [f"{name!r} is in none" for name in clusters if name not in tally]
     if offenders := unknown + twice + missing:
         raise DesignError(
-            f"Strata must hold every cluster exactly once: {listing(offenders)}. Correct strata=, or leave it out to draw from all clusters."
+            f"Strata must hold every cluster exactly once: {listing(offenders)}. Correct strata= or leave it out to draw from all clusters."
         )
 
 
@@ -89,7 +90,7 @@ def _refuse_other_supply(groups: Sequence[Stratum], counts: Sequence[int]) -> No
     ]
     if wrong:
         raise DesignError(
-            f"The strata must use up clusters_per_sequence exactly: {listing(wrong)}. Correct the strata's sequences or clusters_per_sequence."
+            f"The strata must use up clusters_per_sequence exactly: {listing(wrong)}. Correct the sequences of the strata or the counts."
         )
 
 

@@ -57,7 +57,7 @@ def cluster_names(clusters: object) -> tuple[str, ...]:
 
 
 def _name(cluster: object) -> str:
-    if isinstance(cluster, Integral) and not isinstance(cluster, (bool, np.bool_)):
+    if isinstance(cluster, (int, np.integer)) and not isinstance(cluster, bool):
         return str(int(cluster))
     if not isinstance(cluster, str) or not cluster.strip():
         raise DesignError(f"A cluster is named {cluster!r}. Name clusters by text or by whole numbers.")
@@ -72,7 +72,7 @@ def _refuse_twins(names: Sequence[str]) -> None:
     twins = list(dict.fromkeys(repr(name) for name, key in zip(names, plain, strict=True) if tally[key] > 1))
     if twins:
         raise DesignError(
-            f"Cluster names must differ by more than capitals and spaces; named more than once: {listing(twins)}. Give each cluster one name."
+            f"Cluster names must differ by more than capitals and spaces; more than once: {listing(twins)}. Give each cluster one name."
         )
 
 
@@ -123,6 +123,6 @@ def checked_counts(counts: object, n_sequences: int, n_clusters: int) -> tuple[i
         raise DesignError(f"clusters_per_sequence has {len(checked)} counts for {n_sequences} sequences. Give one count a sequence.")
     if sum(checked) != n_clusters:
         raise DesignError(
-            f"clusters_per_sequence adds up to {sum(checked)}, but there are {n_clusters} clusters. Change the counts or name as many clusters."
+            f"clusters_per_sequence adds up to {sum(checked)}, but there are {n_clusters} clusters. Change the counts or the clusters."
         )
     return checked

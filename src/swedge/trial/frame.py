@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -60,8 +60,6 @@ def read_frame(
 
 
 def _with_count(trial: Trial, dropped: int) -> Trial:
-    from dataclasses import replace
-
     note = f"{dropped} rows with a missing outcome or covariate were dropped."
     return replace(trial, dropped=dropped, notes=(*trial.notes, note)) if dropped else trial
 
@@ -176,7 +174,7 @@ def _fold(rows: _Rows, allocation: Allocation, family: str, names: tuple[str, ..
     patterns = None if gaussian or not labels else patterns_of(rows.cluster, rows.period, rows.outcome, rows.size, rows.covariates, shape)
     treatment, exposure = exposed(allocation, comparators)
     periods = tuple(range(1, shape[1] + 1))
-    return Trial(cells, treatment, exposure, family, names, allocation, comparators, periods, patterns, labels)
+    return Trial(cells, treatment, exposure, family, names, allocation, comparators, periods, patterns, labels, design=allocation.design)
 
 
 def cells_of(cluster: Index, period: Index, variables: Array, size: Array, shape: tuple[int, int]) -> Cells:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +41,9 @@ class Trial:
     clusters : tuple of str
         The allocated clusters, then the never-treated comparators.
     allocation : Allocation or None
-        None for an observational panel.
+        The allocation carried out, of a single trial.
+    design : Design or None
+        What the allocation was drawn from; None for an observational panel.
     comparators : int
         How many of the last clusters are never-treated comparators outside the design.
     periods : tuple
@@ -69,7 +71,8 @@ class Trial:
     covariates: tuple[str, ...] = ()
     offset: Array | None = None
     dropped: int = 0
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
+    design: Design | None = None
 
     @classmethod
     def from_frame(
@@ -172,6 +175,7 @@ class Trial:
             allocation,
             len(comparators),
             tuple(range(1, counts.shape[-1] + 1)),
+            design=allocation.design,
         )
         return check_cells(trial)
 
@@ -204,11 +208,6 @@ class Trial:
         from swedge.trial.panel import read_panel
 
         return read_panel(df, cluster, period, outcome, first_treated, size, family)
-
-    @property
-    def design(self) -> Design | None:
-        """The design that the allocation was drawn from."""
-        return None if self.allocation is None else self.allocation.design
 
     @cached_property
     def shape(self) -> tuple[int, ...]:
@@ -249,10 +248,9 @@ class Trial:
         DataError
             If no design stands behind the trial.
         """
-        design = self.design
-        if design is None:
+        if self.design is None:
             raise DataError("This is an observational panel: no design says which other allocations were possible. Use PlaceboTest.")
-        return self.under(*_with_comparators(design.treatment_of(sequences), design.exposure_of(sequences), self.comparators))
+        return self.under(*_with_comparators(self.design.treatment_of(sequences), self.design.exposure_of(sequences), self.comparators))
 
     def without(self, effect: ArrayLike, scale: str = "identity") -> Trial:
         """The trial with a constant effect taken out: means shifted (identity), or an offset added on a link scale.

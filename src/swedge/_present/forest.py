@@ -1,0 +1,65 @@
+"""Estimates with their intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from swedge._present.palette import BLACK, BLUE, GREY
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Array = NDArray[np.float64]
+
+
+def draw_forest(labels: Sequence[str], estimates: Array, limits: Array, xlabel: str, ax: Axes | None = None) -> Axes:
+    """Draw one row an estimate, from the top; the dashed line is no effect.
+
+    Parameters
+    ----------
+    labels
+        Names of the n rows.
+    estimates
+        `(n,)` on the scale that `xlabel` names; nan is written out as not estimated.
+    limits
+        `(n, 2)`; an infinite limit is an arrow to the edge of the picture.
+    xlabel
+        What the estimates are, with their unit.
+    ax
+        Axes to draw on; new ones by default.
+    """
+    import matplotlib.pyplot as plt
+
+    axes = plt.subplots(figsize=(7, 1.3 + 0.4 * len(labels)), layout="constrained")[1] if ax is None else ax
+    left, right = _extent(estimates, limits)
+    axes.axvline(0, color=GREY, linestyle="--", linewidth=1, zorder=0)
+    for row, (estimate, (low, high)) in enumerate(zip(estimates, limits, strict=True)):
+        _draw_row(axes, row, float(estimate), (float(low), float(high)), (left, right))
+    axes.set(xlim=(left, right), ylim=(len(labels) - 0.5, -0.5), xlabel=xlabel)
+    axes.set_yticks(range(len(labels)), labels)
+    axes.spines[["top", "right"]].set_visible(False)
+    return axes
+
+
+def _extent(estimates: Array, limits: Array) -> tuple[float, float]:
+    """What the x axis has to show: zero, every estimate and every finite limit, with room for the arrows."""
+    shown = np.append(np.concatenate([np.ravel(estimates), np.ravel(limits)]), 0.0)
+    shown = shown[np.isfinite(shown)]
+    room = 0.15 * (np.ptp(shown) or 1.0)
+    return float(shown.min() - room), float(shown.max() + room)
+
+
+def _draw_row(axes: Axes, row: int, estimate: float, limits: tuple[float, float], edges: tuple[float, float]) -> None:
+    if np.isnan(estimate):
+        axes.text(0, row, " not estimated", va="center", color=BLACK)
+        return
+    for limit, edge in zip(limits, edges, strict=True):
+        end, style = (limit, "|-|, widthA=0, widthB=0.3") if np.isfinite(limit) else (edge, "->")
+        if not np.isnan(limit):
+            arrow = {"arrowstyle": style, "color": BLUE, "linewidth": 1.8, "shrinkA": 0, "shrinkB": 0}
+            axes.annotate("", xy=(end, row), xytext=(estimate, row), arrowprops=arrow)
+    axes.plot(estimate, row, "o", color=BLUE, markersize=7)

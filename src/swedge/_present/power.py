@@ -1,0 +1,55 @@
+"""Power curves with their Monte Carlo error."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from swedge._present.palette import GREY, series
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Array = NDArray[np.float64]
+
+
+def draw_power_curves(
+    x: Array,
+    power: Mapping[str, Array],
+    mcse: Mapping[str, Array],
+    xlabel: str,
+    ax: Axes | None = None,
+    alpha: float = 0.05,
+) -> Axes:
+    """Draw simulated power against an assumption, with bands of 1.96 Monte Carlo standard errors either side.
+
+    Parameters
+    ----------
+    x
+        `(n,)` values of the assumption.
+    power, mcse
+        For each analysis `(n,)` rejection rates and their Monte Carlo standard errors.
+    xlabel
+        The assumption, with its unit.
+    ax
+        Axes to draw on; new ones by default.
+    alpha
+        The level of the tests, drawn as a dotted line.
+    """
+    import matplotlib.pyplot as plt
+
+    axes = plt.subplots(figsize=(8, 4.5), layout="constrained")[1] if ax is None else ax
+    order = np.argsort(x)
+    for k, (name, rate) in enumerate(power.items()):
+        style, level, margin = series(k), np.asarray(rate)[order], 1.96 * np.asarray(mcse[name])[order]
+        axes.plot(x[order], level, label=name, linewidth=1.6, markersize=6, **style)
+        low, high = np.maximum(level - margin, 0), np.minimum(level + margin, 1)
+        axes.fill_between(x[order], low, high, color=style["color"], alpha=0.2, linewidth=0)
+    axes.axhline(alpha, color=GREY, linestyle=":", label=f"level of the tests ({alpha:g})")
+    axes.set(xlabel=xlabel, ylabel="Probability of rejecting no effect", ylim=(-0.02, 1))
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False, title="Band: ±1.96 Monte Carlo\nstandard errors", alignment="left")
+    return axes

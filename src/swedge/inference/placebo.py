@@ -1,0 +1,99 @@
+"""The placebo test: the treated clusters' timing handed to comparison clusters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from swedge._kernels.permutation import exceedances
+from swedge.errors import DataError, FitError
+from swedge.estimate import Estimator, TestResult
+from swedge.trial import Trial
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class PlaceboTest:
+    """Is the estimate larger than comparison clusters give when they are treated on paper?
+
+    Every draw hands the treated clusters' schedules to randomly chosen comparators, leaves the treated clusters out and estimates again. The test
+    assumes that treated and comparison clusters are exchangeable but for the treatment: it rests on the choice of comparators, not on a
+    randomisation.
+
+    Parameters
+    ----------
+    draws : int
+    seed : int
+    level : float
+
+    Notes
+    -----
+    ``p = (b + 1) / (m + 1)``. The interval is the estimate plus and minus the matching order statistic of the absolute placebo estimates, which
+    inverts the test for a constant effect.
+
+    References
+    ----------
+    Conley TG, Taber CR (2011). Inference with difference in differences with a small number of policy changes. Review of Economics and
+    Statistics 93, 113-125.
+    """
+
+    draws: int = 999
+    seed: int = 0
+    level: float = 0.95
+
+    def __post_init__(self) -> None:
+        if self.draws < 1:
+            raise FitError(f"draws={self.draws}; expected a positive number.")
+
+    def run(self, trial: Trial, estimator: Estimator) -> TestResult:
+        """Test one trial with comparators.
+
+        Raises
+        ------
+        DataError
+            If the trial is a stack, or has too few comparators to play the treated clusters' part.
+        """
+        treated = _treated(trial)
+        observed = np.asarray(estimator.point(trial))
+        reference = np.asarray(estimator.point(self._placebos(trial, treated)))
+        p = np.asarray((exceedances(reference, observed) + 1) / (self.draws + 1))
+        half = _order_statistic(np.abs(reference), self.level)
+        note = (
+            f"{treated.sum()} of {(~treated).sum()} comparators at a time were given the treated clusters' schedules. This rests on comparators being"
+            " exchangeable with the treated clusters, not on randomisation; they may include clusters that adopted the treatment unnamed."
+        )
+        limits = np.array([observed - half, observed + half])
+        return TestResult(
+            p, limits, observed, np.asarray(0, dtype=np.int8), observed, "placebo", self.level, 1 / (self.draws + 1), reference, self.draws, notes=(note,)
+        )
+
+    def _placebos(self, trial: Trial, treated: NDArray[np.bool_]) -> Trial:
+        rng = np.random.default_rng(self.seed)
+        others = np.flatnonzero(~treated)
+        order = rng.permuted(np.tile(others, (self.draws, 1)), axis=1)[:, : treated.sum()]
+        treatment = np.zeros((self.draws, *trial.treatment.shape))
+        exposure = np.zeros(treatment.shape, dtype=np.int64)
+        at = np.arange(self.draws)[:, None]
+        treatment[at, order], exposure[at, order] = trial.treatment[treated], trial.exposure[treated]
+        return replace(trial.under(treatment, exposure), cells=replace(trial.cells, n=trial.cells.n * ~treated[:, None]))
+
+
+def _treated(trial: Trial) -> NDArray[np.bool_]:
+    if trial.shape:
+        raise DataError("A placebo test takes one trial, not a stack; take one with trial.replicate(0).")
+    treated = np.asarray((trial.arm > 0).any(-1))
+    if (~treated).sum() < treated.sum() + 2:
+        raise DataError(
+            f"{int((~treated).sum())} never-treated comparators cannot stand in for {int(treated.sum())} treated clusters and still leave controls."
+            " Add comparators, or use RandomisationTest where a design stands behind the trial."
+        )
+    return treated
+
+
+def _order_statistic(far: Array, level: float) -> float:
+    """The ``ceil((m + 1) level)``-th smallest; infinite when there are too few draws for the level."""
+    rank = int(np.ceil((len(far) + 1) * level - 1e-9))
+    return float(np.sort(far)[rank - 1]) if rank <= len(far) else np.inf

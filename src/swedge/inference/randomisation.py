@@ -1,0 +1,221 @@
+"""The randomisation test: the statistic under every allocation that the design permitted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from swedge._kernels.permutation import Accepted, accepted_effects, exceedances
+from swedge.design import Design
+from swedge.errors import DataError, FitError, nearest
+from swedge.estimate import Estimator, LinearEstimator, TestResult
+from swedge.trial import Trial
+
+Array = NDArray[np.float64]
+
+# Above this many allocations the reference is sampled unless draws= says otherwise.
+ENUMERATE = 20_000
+DRAWS = 9_999
+BISECTIONS = 34
+DOUBLINGS = 30
+
+
+@dataclass(frozen=True)
+class RandomisationTest:
+    """Exact test of no effect for any estimator, with the interval of effects it does not reject.
+
+    Parameters
+    ----------
+    statistic : {"estimate", "t"}
+        The estimate itself, or the estimate over its standard error.
+    draws : int, optional
+        Allocations to sample. Left out, all are enumerated up to 20,000 and 9,999 are sampled beyond.
+    level : float
+        Confidence level of the interval.
+    seed : int
+        Of the sampled allocations.
+    interval : bool, optional
+        Whether to invert the test. Left out: for a single trial, not for a stack.
+
+    Notes
+    -----
+    Enumerated p is ``b / m`` over the `m` permitted allocations, sampled p ``(b + 1) / (m + 1)``: a p of 0 cannot occur. The interval is
+    ``{theta: p(theta) > 1 - level}`` for an effect that is a constant shift on the estimator's scale; if ``1 - level`` is below the smallest
+    attainable p it is the whole line, and the interval at the best attainable level is offered beside it.
+
+    References
+    ----------
+    Fisher RA (1935). The Design of Experiments. Oliver and Boyd.
+    Thompson JA, Davey C, Fielding K, Hargreaves JR, Hayes RJ (2018). Robust analysis of stepped wedge trials using cluster-level summaries
+    within periods. Statistics in Medicine 37, 2487-2500.
+    Phipson B, Smyth GK (2010). Permutation p-values should never be zero. Statistical Applications in Genetics and Molecular Biology 9(1), 39.
+
+    Examples
+    --------
+    >>> import numpy as np, swedge as sw
+    >>> allocation = sw.Design.stepped_wedge(clusters=5, periods=6).randomise(seed=0)
+    >>> y = np.arange(6) + 2.0 * allocation.treatment + np.sin(np.arange(30)).reshape(5, 6) / 10
+    >>> result = sw.RandomisationTest().run(sw.Trial.from_cells(np.ones((5, 6)), y, allocation), sw.WithinPeriod())
+    >>> result.n_allocations, float(result.p_value) == 1 / 120
+    (120, True)
+    """
+
+    statistic: str = "estimate"
+    draws: int | None = None
+    level: float = 0.95
+    seed: int = 0
+    interval: bool | None = None
+
+    def __post_init__(self) -> None:
+        if self.statistic not in ("estimate", "t"):
+            raise FitError(f"statistic={self.statistic!r}; expected 'estimate' or 't'.{nearest(self.statistic, ('estimate', 't'))}")
+        if not 0 < self.level < 1:
+            raise FitError(f"level={self.level}; expected a number between 0 and 1, such as 0.95.")
+        if self.draws is not None and self.draws < 1:
+            raise FitError(f"draws={self.draws}; expected a positive number of allocations, or nothing to enumerate them all.")
+
+    def run(self, trial: Trial, estimator: Estimator) -> TestResult:
+        """Test one trial or a stack.
+
+        Raises
+        ------
+        DataError
+            For an observational panel, or a trial whose allocation the design does not permit.
+        FitError
+            If the estimator fails on the observed trial.
+        """
+        design = _design(trial)
+        sequences, exact = self._allocations(design)
+        observed = self._statistic(trial, estimator)
+        reference = self._reference(trial, estimator, sequences)
+        extra = 0 if exact else 1
+        p = (exceedances(reference, observed) + extra) / (len(sequences) + extra)
+        status = np.where(np.isnan(observed), 2, 0).astype(np.int8)
+        result = TestResult(
+            np.where(np.isnan(observed), np.nan, p),
+            np.full((*observed.shape, 2), np.nan),
+            observed,
+            status,
+            np.asarray(estimator.point(trial)) if self.statistic == "t" else observed,
+            f"randomisation ({self.statistic})",
+            self.level,
+            design.min_p() if exact else 1 / (len(sequences) + 1),
+            reference,
+            len(sequences),
+            exact,
+            notes=_notes(trial, design, reference, exact, len(sequences)),
+        )
+        wanted = self.interval if self.interval is not None else not trial.shape
+        return self._with_interval(result, trial, estimator, sequences) if wanted else result
+
+    def _allocations(self, design: Design) -> tuple[NDArray[np.int64], bool]:
+        if self.draws is None and design.count() <= ENUMERATE:
+            return np.asarray(design.allocations()), True
+        return np.asarray(design.random_allocations(self.draws or DRAWS, np.random.default_rng(self.seed))), False
+
+    def _statistic(self, trial: Trial, estimator: Estimator) -> Array:
+        value = estimator.point(trial) if self.statistic == "estimate" else estimator.fit(trial).statistic
+        array = np.asarray(value, dtype=float)
+        if array.shape != trial.shape:
+            raise FitError(f"{estimator!r} gives {array.shape[-1]} effects; a randomisation test needs one. Name an estimand=.")
+        return array
+
+    def _reference(self, trial: Trial, estimator: Estimator, sequences: NDArray[np.int64]) -> Array:
+        """Statistics under every allocation, ``(A, ...)``."""
+        if self.statistic == "estimate" and isinstance(estimator, LinearEstimator):
+            return estimator.reference(trial, sequences)
+        lead = (len(sequences), *(1,) * len(trial.shape))
+        return self._statistic(trial.reallocated(sequences.reshape((*lead, -1))), estimator)
+
+    def _with_interval(self, result: TestResult, trial: Trial, estimator: Estimator, sequences: NDArray[np.int64]) -> TestResult:
+        if trial.shape:
+            parts = [self._with_interval(_part(result, i), trial.replicate(i), estimator, sequences) for i in range(trial.shape[0])]
+            return replace(result, conf_int=np.stack([p.conf_int for p in parts]))
+        alpha = 1 - self.level
+        if alpha >= result.min_p - 1e-12:
+            accepted = self._accepted(result, trial, estimator, sequences, alpha)
+            return replace(result, conf_int=np.array(accepted[:2]), notes=result.notes + _piece_notes(accepted))
+        best = 1 - result.min_p
+        offered = self._accepted(result, trial, estimator, sequences, result.min_p)
+        note = (
+            f"The smallest p this test can give is {result.min_p:.3f} (1 in {round(1 / result.min_p)}), so its {self.level:.0%} interval is the whole"
+            f" line: no effect, however large, could be rejected at that level. Its {best:.1%} interval is {offered.low:.4g} to {offered.high:.4g}."
+        )
+        whole = np.array([-np.inf, np.inf])
+        return replace(result, conf_int=whole, offered_level=best, offered_conf_int=np.array(offered[:2]), notes=(*result.notes, note))
+
+    def _accepted(self, result: TestResult, trial: Trial, estimator: Estimator, sequences: NDArray[np.int64], alpha: float) -> Accepted:
+        extra = 0 if result.exact else 1
+        if self.statistic == "estimate" and isinstance(estimator, LinearEstimator) and result.reference is not None:
+            slopes = estimator.reference(trial, sequences, trial.arm)
+            return accepted_effects(result.reference, slopes, float(result.statistic), alpha, extra)
+        return self._search(result, trial, estimator, sequences, alpha)
+
+    def _p(self, trial: Trial, estimator: Estimator, sequences: NDArray[np.int64], effect: float, exact: bool) -> float:
+        shifted = estimator.null(trial, effect)
+        observed = self._statistic(shifted, estimator)
+        reference = self._reference(shifted, estimator, sequences)
+        extra = 0 if exact else 1
+        return float((exceedances(reference, observed) + extra) / (len(sequences) + extra))
+
+    def _search(self, result: TestResult, trial: Trial, estimator: Estimator, sequences: NDArray[np.int64], alpha: float) -> Accepted:
+        """Ends of the accepted effects around the estimate, by doubling and bisection."""
+        centre = float(result.estimate)
+        unit = float(np.nanstd(self._reference_estimates(trial, estimator, sequences))) or max(abs(centre), 1.0)
+
+        def accepts(effect: float) -> bool:
+            return self._p(trial, estimator, sequences, effect, result.exact) > alpha + 1e-12
+
+        return Accepted(_edge(accepts, centre, -unit), _edge(accepts, centre, unit), True)
+
+    def _reference_estimates(self, trial: Trial, estimator: Estimator, sequences: NDArray[np.int64]) -> Array:
+        return np.asarray(estimator.point(trial.reallocated(sequences[: min(len(sequences), 200)])))
+
+
+def _edge(accepts, centre: float, unit: float) -> float:  # type: ignore[no-untyped-def]  # a local predicate of one float
+    """Where acceptance ends, going from `centre` in steps that double; infinite if it never does."""
+    inside, step = centre, unit
+    for _ in range(DOUBLINGS):
+        outside = centre + step
+        if not accepts(outside):
+            break
+        inside, step = outside, 2 * step
+    else:
+        return float(np.sign(unit) * np.inf)
+    for _ in range(BISECTIONS):
+        middle = (inside + outside) / 2
+        inside, outside = (middle, outside) if accepts(middle) else (inside, middle)
+    return (inside + outside) / 2
+
+
+def _design(trial: Trial) -> Design:
+    if trial.design is None:
+        raise DataError("This is an observational panel: nothing was randomised, so no randomisation test exists. Use PlaceboTest.")
+    if trial.allocation is not None and not trial.design.permits(trial.allocation.sequence):
+        raise DataError("The allocation of this trial is not one that its design permits. Pass the design that was randomised.")
+    return trial.design
+
+
+def _part(result: TestResult, i: int) -> TestResult:
+    reference = None if result.reference is None else result.reference[:, i]
+    return replace(result, statistic=result.statistic[i], estimate=result.estimate[i], conf_int=result.conf_int[i], reference=reference)
+
+
+def _piece_notes(accepted: Accepted) -> tuple[str, ...]:
+    return () if accepted.connected else ("The effects not rejected do not form one interval; the limits enclose all of them.",)
+
+
+def _notes(trial: Trial, design: Design, reference: Array, exact: bool, count: int) -> tuple[str, ...]:
+    notes = []
+    failed = int(np.isnan(reference).sum())
+    if failed:
+        notes.append(f"{failed} of {reference.size} fits under other allocations failed and count as extreme.")
+    if not exact:
+        notes.append(f"p is from {count:,} of {design.count():,} allocations, sampled.")
+    if trial.comparators:
+        notes.append("Only the order of the trial's own clusters was randomised: this test says nothing about them against the comparators.")
+    if np.isnan(trial.treatment).any() and (np.isnan(trial.treatment) & (trial.cells.n == 0)).any():
+        notes.append("Cells that this allocation leaves out were not collected; another allocation would have left out others, so p is approximate.")
+    return tuple(notes)

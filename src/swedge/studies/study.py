@@ -1,0 +1,158 @@
+"""`Study`: the published facts of one trial, and the scenario they make."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from swedge.assumptions import ExponentialDecay, RandomEffects
+from swedge.design import Allocation, Design
+from swedge.errors import DesignError
+from swedge.power import Scenario
+
+Array = NDArray[np.float64]
+
+LOGISTIC_VARIANCE = np.pi**2 / 3
+
+
+class Outcome(NamedTuple):
+    """An outcome as registered: its column, its definition, its family, and the months of follow-up it needs."""
+
+    name: str
+    definition: str
+    family: str
+    months: int | None = None
+    primary: bool = False
+
+
+class PowerCall(NamedTuple):
+    """What the planned power rested on; `icc` on the proportion scale, `effect` a difference in risk."""
+
+    baseline: float
+    effect: float
+    icc: float
+    cell_size: int
+
+
+@dataclass(frozen=True)
+class Study:
+    """Published facts of a trial. What was not published is empty or None, never filled.
+
+    Attributes
+    ----------
+    name : str
+    design : Design
+    allocation : Allocation or None
+        The one carried out.
+    sizes : tuple of int
+        Children by cluster, in the design's order.
+    baseline_risk : tuple of float
+        Risk of the primary outcome by cluster, in the first period.
+    outcomes : tuple of Outcome
+    planned, analysed : int or None
+        Children in all.
+    ages : str
+    power_call : PowerCall or None
+    notes : tuple of str
+        What a reader of a result has to know.
+    sources : tuple of (str, str)
+        A fact and where it was published.
+    """
+
+    name: str
+    design: Design
+    allocation: Allocation | None
+    sizes: tuple[int, ...] = ()
+    baseline_risk: tuple[float, ...] = ()
+    outcomes: tuple[Outcome, ...] = ()
+    planned: int | None = None
+    analysed: int | None = None
+    ages: str = ""
+    power_call: PowerCall | None = None
+    notes: tuple[str, ...] = ()
+    sources: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def cell_sizes(self) -> Array:
+        """Children in each cell ``(I, T)``: totals split over periods by their share of days, rounded; or the power call's number.
+
+        Raises
+        ------
+        DesignError
+            If neither was published.
+        """
+        if self.sizes:
+            share = self.day_share
+            return np.rint(np.array(self.sizes, dtype=float)[:, None] * share)
+        if self.power_call is None:
+            raise DesignError(f"No sizes by cluster are published for {self.name}. Pass size= (a number, or clusters x periods) to scenario.")
+        return np.full((self.design.n_clusters, self.design.n_periods), float(self.power_call.cell_size))
+
+    @property
+    def day_share(self) -> Array:
+        """Each period's share of the window ``(T,)``; equal shares without dates."""
+        days = self.design.periods["days"].fillna(1).to_numpy(dtype=float)
+        return np.asarray(days / days.sum())
+
+    def scenario(
+        self,
+        odds_ratio: float = 1.0,
+        noise: float = 0.0,
+        *,
+        autocorrelation: float = 0.0,
+        **assumptions: Any,
+    ) -> Scenario:
+        """A truth on the logit scale with the clusters' baseline risks and cell sizes.
+
+        Parameters
+        ----------
+        odds_ratio : float
+            Of treated against control; 1 is the null.
+        noise : float
+            Standard deviation of the cluster-by-period effect on the logit scale.
+        autocorrelation : float
+            Of that effect from one mean period to the next; 0 is independent noise.
+        **assumptions
+            Anything else that `swedge.Scenario` takes, such as ``trend``, ``la_trends``, ``noise_by_cluster``; or ``baseline`` and ``size`` in
+            place of the published ones.
+
+        Raises
+        ------
+        DesignError
+            If the odds ratio is not positive, or the baseline or size is neither published nor given.
+
+        Examples
+        --------
+        >>> from swedge.studies import family_safeguarding
+        >>> truth = family_safeguarding().scenario(odds_ratio=0.8, noise=0.1)
+        """
+        if not 0 < odds_ratio < np.inf:
+            raise DesignError(f"odds_ratio is {odds_ratio}; expected a positive number, such as 0.8. 1 means no effect.")
+        given = {"baseline": self._baseline, "size": lambda: self.cell_sizes, "correlation": lambda: _noise(noise, autocorrelation)}
+        chosen = {name: assumptions.pop(name) if name in assumptions else value() for name, value in given.items()}
+        return Scenario(family="binomial", scale="logit", effect=float(np.log(odds_ratio)), **chosen, **assumptions)
+
+    def _baseline(self) -> tuple[float, ...]:
+        if not self.baseline_risk:
+            raise DesignError(f"No baseline risk is published for {self.name}. Pass baseline= (one risk, or one a cluster) to scenario.")
+        return self.baseline_risk
+
+    def tidy(self) -> pd.DataFrame:
+        """One row a cluster: cluster, go_live, children, baseline_risk; missing where not published."""
+        rows = pd.DataFrame({"cluster": self.design.clusters})
+        live = None if self.allocation is None else self.allocation.calendar().set_index("cluster")["go_live"]
+        rows["go_live"] = pd.NaT if live is None else rows["cluster"].map(live)
+        rows["children"] = pd.array(self.sizes or [pd.NA] * len(rows), dtype="Int64")
+        rows["baseline_risk"] = self.baseline_risk or np.nan
+        return rows
+
+
+def _noise(sd: float, autocorrelation: float) -> RandomEffects | ExponentialDecay:
+    """Independent noise, or noise that decays with calendar time."""
+    if not autocorrelation:
+        return RandomEffects(cluster_period=sd)
+    return ExponentialDecay(icc=sd**2 / (sd**2 + LOGISTIC_VARIANCE), cac=autocorrelation)
