@@ -19,11 +19,22 @@ def allocation_of(rows: pd.DataFrame) -> sw.Allocation:
     return design.allocate(sequence)
 
 
-def from_rows(rows: pd.DataFrame, outcome: str, family: str) -> sw.Trial:
-    """A trial through the door for individual records; sets that are cells already pass their sizes."""
+def from_rows(rows: pd.DataFrame, outcome: str, family: str, covariates: str | None = None) -> sw.Trial:
+    """A trial through the door for records; rows that stand for several individuals pass their number of events and their size."""
     named = rows.assign(cluster=rows.cluster.astype(str))
-    size = "size" if (rows["size"] > 1).any() else None
-    return sw.Trial.from_frame(named, allocation_of(rows), cluster="cluster", period="period", outcome=outcome, family=family, size=size)
+    grouped = (rows["size"] > 1).any()
+    if grouped:
+        named = named.assign(**{outcome: named.y})
+    return sw.Trial.from_frame(
+        named,
+        allocation_of(rows),
+        cluster="cluster",
+        period="period",
+        outcome=outcome,
+        family=family,
+        covariates=covariates,
+        size="size" if grouped else None,
+    )
 
 
 def table(cells: pd.DataFrame, column: str) -> np.ndarray:
@@ -40,3 +51,8 @@ def from_cells(rows: pd.DataFrame, outcome: str, family: str) -> sw.Trial:
         centred = rows[outcome] - rows.groupby(["cluster", "period"])[outcome].transform("mean")
         within = np.array([[float(centred @ centred)]])
     return sw.Trial.from_cells(n, np.nan_to_num(table(cells, outcome)), allocation_of(rows), within=within, family=family)
+
+
+def numbers(fit: sw.Estimate) -> list[float]:
+    """Estimate, standard error and degrees of freedom of a single fit."""
+    return [float(fit.estimate), float(fit.std_error), float(fit.df)]

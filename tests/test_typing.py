@@ -23,9 +23,11 @@ def test_a_user_script_passes_strict_mypy(root: Path, monkeypatch: pytest.Monkey
     assert status == 0, report + errors
 
 
-def test_mypy_sees_a_wrong_argument(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_mypy_sees_a_wrong_argument(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(root)
-    report, _, status = mypy.run(["--strict", "-c", WRONG])
-    assert status == 1
+    script = tmp_path / "wrong.py"
+    script.write_text(WRONG, encoding="utf-8")
+    report, errors, status = mypy.run(["--strict", str(script)])
+    assert status == 1, errors
     assert "arg-type" in report
     assert "call-arg" in report

@@ -64,10 +64,14 @@ def test_seeds_are_uniform_over_allocations() -> None:
     assert uniform(frequencies(FS, drawn))
 
 
-@pytest.mark.parametrize("count", [1, 2, 3, 5, 12, 64, 65, 97])
+@pytest.mark.parametrize("count", [2, 3, 5, 12, 64, 65, 97])
 def test_ranks_are_uniform_for_any_count(count: int) -> None:
     ranks = uniform_ranks(np.random.PCG64(count), count, 200 * count)
     assert uniform(np.bincount(ranks.astype(int), minlength=count).tolist())
+
+
+def test_a_list_of_one_is_always_drawn() -> None:
+    assert uniform_ranks(np.random.PCG64(0), 1, 3).tolist() == [0, 0, 0]
 
 
 @pytest.mark.parametrize("bits", [62, 63, 64, 65, 200])

@@ -3,6 +3,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import matplotlib as mpl
@@ -80,7 +81,7 @@ def lightness(colour: str) -> float:
 def test_the_first_four_series_differ_in_lightness_by_ten_and_neighbours_too() -> None:
     levels = [lightness(colour) for colour in palette.SERIES]
     assert min(abs(a - b) for k, a in enumerate(levels[:4]) for b in levels[:k]) > 10
-    assert all(abs(a - b) > 10 for a, b in zip(levels, levels[1:], strict=False))
+    assert all(abs(a - b) > 10 for a, b in pairwise(levels))
 
 
 def test_thirty_five_series_differ_in_more_than_colour() -> None:

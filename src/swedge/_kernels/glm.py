@@ -40,11 +40,11 @@ class SlotModel:
     @property
     def size(self) -> int:
         """Number of replicates."""
-        return max(a.shape[0] for a in (self.y, self.x, self.n, self.offset))
+        return int(max(a.shape[0] for a in (self.y, self.x, self.n, self.offset)))
 
     def take(self, which: NDArray[np.int64] | slice) -> SlotModel:
         """The replicates `which`."""
-        return SlotModel(*(rows(a, which) for a in (self.y, self.x, self.n, self.offset)), family=self.family)
+        return SlotModel(rows(self.y, which), rows(self.x, which), rows(self.n, which), rows(self.offset, which), self.family)
 
     def blocks(self) -> list[SlotModel]:
         """Pieces of a size that stays in memory."""
@@ -65,7 +65,8 @@ def slot_model(y: Array, x: Array, n: Array, offset: Array, family: FamilyMaths,
 
 
 class SlotFit(NamedTuple):
-    """``beta (R, p)``, means ``mu (R, I, J)``, working weights ``w (R, I, J)``, ``root (R, p, p)`` = ``L^-1`` of ``LL' = x w x'``, status ``(R,)``."""
+    """``beta (R, p)``, means ``mu (R, I, J)``, working weights ``w (R, I, J)``, ``root (R, p, p)`` = ``L^-1`` of ``LL' = x w x'``, status
+    ``(R,)``."""
 
     beta: Array
     mu: Array

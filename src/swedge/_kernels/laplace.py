@@ -5,8 +5,9 @@ With ``eta = x b + tau u``, `u` standard normal, the approximate log-likelihood 
 
 References
 ----------
-Breslow NE, Clayton DG (1993). Approximate inference in generalized linear mixed models. Journal of the American Statistical Association 88, 9-25.
-Bates D, Maechler M, Bolker B, Walker S (2015). Fitting linear mixed-effects models using lme4. Journal of Statistical Software 67(1).
+Breslow NE, Clayton DG (1993). Approximate inference in generalized linear mixed models. Journal of the American Statistical Association
+88, 9-25. Bates D, Maechler M, Bolker B, Walker S (2015). Fitting linear mixed-effects models using lme4. Journal of Statistical Software
+67(1).
 """
 
 from __future__ import annotations

@@ -30,22 +30,23 @@ def inverse_factor(m: Array) -> tuple[Array, Flags]:
     scale = np.divide(1.0, size, out=np.ones_like(size), where=size > 0)
     factor, definite = _cholesky(m * scale[..., :, None] * scale[..., None, :])
     definite &= (size > 0).all(-1) & (np.einsum("...ii->...i", factor).min(-1) > PIVOT)
-    return np.linalg.inv(factor) * np.where(definite[..., None], scale, 1.0)[..., None, :], definite
+    inverse = np.asarray(np.linalg.inv(factor), dtype=np.float64)
+    return inverse * np.where(definite[..., None], scale, 1.0)[..., None, :], definite
 
 
 def _cholesky(m: Array) -> tuple[Array, Flags]:
     try:
-        factor = np.linalg.cholesky(m)
-        definite = np.isfinite(factor).all((-2, -1))
+        factor = np.asarray(np.linalg.cholesky(m), dtype=np.float64)
+        definite = np.asarray(np.isfinite(factor).all((-2, -1)))
     except np.linalg.LinAlgError:
         definite = _positive(m)
-        factor = np.linalg.cholesky(_identity_unless(definite, m))
+        factor = np.asarray(np.linalg.cholesky(_identity_unless(definite, m)), dtype=np.float64)
     return _identity_unless(definite, factor), definite
 
 
 def _positive(m: Array) -> Flags:
-    finite = np.isfinite(m).all((-2, -1))
-    smallest = np.linalg.eigvalsh(_identity_unless(finite, m))[..., 0]
+    finite = np.asarray(np.isfinite(m).all((-2, -1)))
+    smallest = np.asarray(np.linalg.eigvalsh(_identity_unless(finite, m)))[..., 0]
     return np.asarray(finite & (smallest > PIVOT**2))
 
 

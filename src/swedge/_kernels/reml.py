@@ -63,7 +63,7 @@ class CellModel:
     @property
     def size(self) -> int:
         """Number of replicates."""
-        return max(getattr(self, f.name).shape[0] for f in fields(self) if f.name not in ("nested", "restricted"))
+        return int(max(getattr(self, f.name).shape[0] for f in fields(self) if f.name not in ("nested", "restricted")))
 
 
 def cell_model(
@@ -226,7 +226,7 @@ def traces(model: CellModel, at: Fitted) -> Array:
         return whole_traces(model, at)
     u = rotated(at)
     taken = [(u.sum(-1) ** 2).sum((-2, -1)), (u**2).sum((-3, -2, -1))]
-    return whole_traces(model, at) - np.stack(taken[: 1 + model.nested], -1)
+    return np.asarray(whole_traces(model, at) - np.stack(taken[: 1 + model.nested], -1))
 
 
 def maximise(model: CellModel) -> tuple[Array, NDArray[np.bool_]]:
@@ -239,10 +239,12 @@ def _start(model: CellModel) -> Array:
     """The best of a small grid of ratios, spaced around the reciprocal of the mean count."""
     scale = 1 / np.maximum((model.n.sum((-2, -1)) / np.maximum((model.n > 0).sum((-2, -1)), 1)), 1e-12)
     steps = np.array([0.1, 1.0, 10.0, 100.0])
-    grid = np.stack(np.meshgrid(*[steps] * (2 if model.nested else 1), indexing="ij"), -1).reshape((len(steps) ** (1 + model.nested), 1, -1))
+    grid = np.stack(np.meshgrid(*[steps] * (2 if model.nested else 1), indexing="ij"), -1).reshape(
+        (len(steps) ** (1 + model.nested), 1, -1)
+    )
     criterion = evaluate(model, grid * scale[:, None]).criterion
     best = np.broadcast_to(criterion, (len(grid), model.size)).argmin(0)
-    return grid[best, 0] * scale[:, None]
+    return np.asarray(grid[best, 0] * scale[:, None])
 
 
 class _Search:
@@ -264,7 +266,7 @@ class _Search:
         at = evaluate(part, self.candidate[now])
         slack = 1e-12 * (1 + np.abs(at.criterion))
         better = (at.criterion <= self.criterion[now] + slack) & at.definite
-        self._accept(now[better], part.take(np.flatnonzero(better)), Fitted(*_pick(at, better)))
+        self._accept(now[better], part.take(np.flatnonzero(better)), _pick(at, better))
         self.length[now[~better]] /= 4
         self.active = now[(self.decrement[now] > CONVERGED) & (self.length[now] > 1e-9)]
         self.candidate[self.active] = np.maximum(self.ratios[self.active] + self.length[self.active, None] * self.step[self.active], 0)
@@ -276,9 +278,10 @@ class _Search:
         self.step[which], self.decrement[which] = _newton_step(self.ratios[which], *slopes(part, at))
 
 
-def _pick(at: Fitted, keep: NDArray[np.bool_]) -> list[object]:
+def _pick(at: Fitted, keep: NDArray[np.bool_]) -> Fitted:
     chosen = np.flatnonzero(keep)
-    return [Weighing(*(rows(a, chosen) for a in piece)) if isinstance(piece, Weighing) else rows(piece, chosen) for piece in at]
+    vx, root, half, squares, criterion = (rows(piece, chosen) for piece in (at.vx, at.root, at.half, at.squares, at.criterion))
+    return Fitted(Weighing(*(rows(piece, chosen) for piece in at.weighing)), vx, root, half, squares, criterion, keep[chosen])
 
 
 def _newton_step(ratios: Array, gradient: Array, information: Array) -> tuple[Array, Array]:
@@ -287,7 +290,8 @@ def _newton_step(ratios: Array, gradient: Array, information: Array) -> tuple[Ar
     slope = np.where(free, gradient, 0.0)
     diagonal = np.einsum("...ii->...i", information)
     ridge = np.where(free, 1e-9 * np.abs(diagonal) + np.finfo(float).tiny, 1.0)[..., None] * np.eye(ratios.shape[-1])
-    step = -np.linalg.solve(np.where(free[..., None] & free[..., None, :], information, 0.0) + ridge, slope[..., None])[..., 0]
+    held = np.where(free[..., None] & free[..., None, :], information, 0.0) + ridge
+    step = -np.asarray(np.linalg.solve(held, slope[..., None]), dtype=np.float64)[..., 0]
     return step, -(slope * step).sum(-1)
 
 

@@ -1,13 +1,13 @@
 """Standard errors and degrees of freedom of contrasts in a Gaussian mixed model.
 
-For one contrast both approximations are ``df = 2 v^2 / (g' W g)``, `v` its variance, `g` the gradient of `v` in the variance parameters and `W`
-their covariance: from observed information for Satterthwaite, from expected information for Kenward-Roger, which also inflates `v`.
+For one contrast both approximations are ``df = 2 v^2 / (g' W g)``, `v` its variance, `g` the gradient of `v` in the variance parameters
+and `W` their covariance: from observed information for Satterthwaite, from expected information for Kenward-Roger, which also inflates `v`.
 
 References
 ----------
 Kenward MG, Roger JH (1997). Small sample inference for fixed effects from restricted maximum likelihood. Biometrics 53, 983-997.
-Fai AHT, Cornelius PL (1996). Approximate F-tests of multiple degree of freedom hypotheses in generalized least squares analyses of unbalanced
-split-plot experiments. Journal of Statistical Computation and Simulation 54, 363-378.
+Fai AHT, Cornelius PL (1996). Approximate F-tests of multiple degree of freedom hypotheses in generalized least squares analyses of
+unbalanced split-plot experiments. Journal of Statistical Computation and Simulation 54, 363-378.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from swedge._kernels.reml import (
     SINGULAR,
     CellModel,
     Fitted,
-    flat,
-    pairs,
-    projected_gram,
-    times,
     combine,
     evaluate,
+    flat,
     maximise,
+    pairs,
+    projected_gram,
     residuals,
     rotated,
     spread,
+    times,
     whole_traces,
 )
 
@@ -55,13 +55,26 @@ class MixedFit(NamedTuple):
 def fit_mixed(model: CellModel, contrasts: Array, df: str) -> MixedFit:
     """Maximise and infer. `contrasts` is ``(K, p)``; `df` is "kenward-roger", "satterthwaite" or anything else for none (inf)."""
     ratios, converged = maximise(model)
-    starts = range(0, model.size, BLOCK)
-    parts = [infer(model.take(slice(i, i + BLOCK)), ratios[i : i + BLOCK], contrasts, df) for i in starts]
-    joined = [np.concatenate([np.broadcast_to(p[j], (len(p[0]), *p[j].shape[1:])) for p in parts]) for j in range(8)]
-    return MixedFit(*joined[:6], converged, *joined[6:])
+    blocks = [slice(i, i + BLOCK) for i in range(0, model.size, BLOCK)]
+    parts = [infer(model.take(block), ratios[block], contrasts, df) for block in blocks]
+    joined = {name: np.concatenate([getattr(part, name) for part in parts]) for name in Inferred._fields}
+    return MixedFit(**joined, converged=converged)
 
 
-def infer(model: CellModel, ratios: Array, contrasts: Array, df: str) -> tuple[Array, ...]:
+class Inferred(NamedTuple):
+    """The rows of one block."""
+
+    estimate: Array
+    std_error: Array
+    df: Array
+    beta: Array
+    variances: Array
+    criterion: Array
+    singular: NDArray[np.bool_]
+    definite: NDArray[np.bool_]
+
+
+def infer(model: CellModel, ratios: Array, contrasts: Array, df: str) -> Inferred:
     """Estimates, standard errors and df at given variance ratios."""
     at = evaluate(model, ratios)
     sigma2 = at.squares / model.freedom
@@ -69,8 +82,9 @@ def infer(model: CellModel, ratios: Array, contrasts: Array, df: str) -> tuple[A
     results = [_contrast(model, at, ratios, sigma2, c, df) for c in contrasts]
     variances = np.concatenate([sigma2[:, None], sigma2[:, None] * ratios], -1)
     stacks = [np.stack([r[j] for r in results], -1) for j in (0, 1)]
-    singular = (ratios < SINGULAR).any(-1)
-    return beta @ contrasts.T, stacks[0], stacks[1], beta, variances, at.criterion, singular, at.definite
+    singular = np.asarray((ratios < SINGULAR).any(-1))
+    definite = np.broadcast_to(at.definite, singular.shape)
+    return Inferred(beta @ contrasts.T, stacks[0], stacks[1], beta, variances, at.criterion, singular, definite)
 
 
 def _contrast(model: CellModel, at: Fitted, ratios: Array, sigma2: Array, contrast: Array, df: str) -> tuple[Array, Array]:

@@ -1,15 +1,15 @@
 """Cluster-robust variances and Satterthwaite degrees of freedom from each cluster's cross-products alone.
 
-On rows scaled by the square root of their working weights, with ``M = sum_i C_i = L L'`` and ``K_i = L^-1 C_i L^-T``, the corrected score of
-cluster `i` is ``L h(K_i) L^-1 s_i`` with ``h(x) = 1`` for CR0, ``(1 - x)^(-1/2)`` for CR2 and ``1 / (1 - x)`` for CR3, the Moore-Penrose inverse
-being taken where ``x = 1`` (a coefficient that only this cluster informs, such as its own intercept). Only matrices of the size of the
-coefficient vector occur, so rows, cells and covariate patterns give the same answer.
+On rows scaled by the square root of their working weights, with ``M = sum_i C_i = L L'`` and ``K_i = L^-1 C_i L^-T``, the corrected score
+of cluster `i` is ``L h(K_i) L^-1 s_i`` with ``h(x) = 1`` for CR0, ``(1 - x)^(-1/2)`` for CR2 and ``1 / (1 - x)`` for CR3, the
+Moore-Penrose inverse being taken where ``x = 1`` (a coefficient that only this cluster informs, such as its own intercept). Only matrices
+of the size of the coefficient vector occur, so rows, cells and covariate patterns give the same answer.
 
 References
 ----------
-Bell RM, McCaffrey DF (2002). Bias reduction in standard errors for linear regression with multi-stage samples. Survey Methodology 28, 169-181.
-Pustejovsky JE, Tipton E (2018). Small-sample methods for cluster-robust variance estimation and hypothesis testing in fixed effects models.
-Journal of Business and Economic Statistics 36, 672-683.
+Bell RM, McCaffrey DF (2002). Bias reduction in standard errors for linear regression with multi-stage samples. Survey Methodology 28,
+169-181. Pustejovsky JE, Tipton E (2018). Small-sample methods for cluster-robust variance estimation and hypothesis testing in fixed
+effects models. Journal of Business and Economic Statistics 36, 672-683.
 """
 
 from __future__ import annotations

@@ -147,6 +147,6 @@ def _average(terms: Sequence[str], wanted: list[int]) -> Array:
     return np.isin(known, wanted) / len(wanted)
 
 
-def _check_periods(name: str, periods: int) -> None:
+def _check_periods(name: str, periods: object) -> None:
     if not (isinstance(periods, int | np.integer) and periods >= 1):
         raise DesignError(f"{name}({periods!r}): expected a whole number of periods, at least 1.")

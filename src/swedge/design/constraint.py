@@ -118,12 +118,15 @@ class Constraint:
         """How many of the candidates to keep before ties at the cut."""
         return self.keep if isinstance(self.keep, int) else ceil(round(self.keep * candidates, 6))
 
-    def check(self, n_clusters: int, count: int) -> None:
-        """Refuse a constraint that does not fit a design of `count` allocations."""
+    def check(self, matrix: NDArray[np.float64], layout: Layout) -> None:
+        """Refuse a constraint that does not fit the design."""
+        n_clusters = len(layout.member)
         wrong = [f"{c.name!r} has {len(c.values)}" for c in self.covariates if len(c.values) != n_clusters]
         if wrong:
             raise DesignError(f"Each covariate needs {n_clusters} values, one a cluster: {listing(wrong)}.")
-        candidates = self._candidates(count)
+        if not arm_contrast(matrix, layout.supply.sum(axis=0)).size:
+            raise DesignError("No period has treated and control clusters, so there are no arms to balance. Leave the constraint out.")
+        candidates = self._candidates(layout.count)
         if not 2 <= self.number_kept(candidates) <= candidates:
             raise DesignError(
                 f"keep={self.keep} of {spell(candidates)} allocations is {spell(self.number_kept(candidates))}. Keep between 2 and"

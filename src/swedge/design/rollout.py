@@ -57,7 +57,7 @@ class Rollout:
         self._settle("transition", whole(self.transition, "transition"))
         _refuse_matrix(self.matrix)
         if self.constraint is not None:
-            self.constraint.check(len(self.clusters), self._layout.count)
+            self.constraint.check(self.matrix, self._layout)
 
     def _settle(self, name: str, value: object) -> None:
         object.__setattr__(self, name, value)

@@ -32,7 +32,7 @@ class Stratum:
 
     Examples
     --------
-    >>> Stratum(["Walsall", "Lancashire"], [1, 0])
+    >>> Stratum(("Walsall", "Lancashire"), (1, 0))
     Stratum(clusters=('Walsall', 'Lancashire'), sequences=(0, 1))
     """
 

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from swedge._kernels.linalg import inverse_factor
+from swedge._kernels.least_squares import fit_cells
 from swedge._kernels.sandwich import cluster_robust
 from swedge.errors import FitError, Status, nearest
-from swedge.estimate import Estimate, LinearEstimator
+from swedge.estimate import Estimate, LinearEstimator, Wording, assemble
 from swedge.estimators.columns import cluster_columns, period_columns, stack_columns
+from swedge.estimators.pieces import full
 from swedge.trial import Trial
 
 Array = NDArray[np.float64]
@@ -29,7 +30,11 @@ class _IndicatorRegression(LinearEstimator):
     df: str = "satterthwaite"
 
     def __post_init__(self) -> None:
-        for name, allowed in (("weigh", WEIGHINGS), ("vcov", ("CR0", "CR1", "CR2", "CR3")), ("df", ("satterthwaite", "clusters", "normal"))):
+        for name, allowed in (
+            ("weigh", WEIGHINGS),
+            ("vcov", ("CR0", "CR1", "CR2", "CR3")),
+            ("df", ("satterthwaite", "clusters", "normal")),
+        ):
             value = getattr(self, name)
             if value not in allowed:
                 raise FitError(f"{name}={value!r}; expected one of {', '.join(allowed)}.{nearest(value, allowed)}")
@@ -56,42 +61,18 @@ class _IndicatorRegression(LinearEstimator):
         return np.asarray(weights.reshape((*weights.shape[:-1], *trial.n.shape[-2:])))
 
     def _fit(self, trial: Trial) -> Estimate:
-        weights = self.weights(trial)
-        estimate = np.broadcast_to(self.point(trial), trial.shape)
-        variance, df = self._robust(trial, estimate)
-        variance, df = (np.broadcast_to(a.reshape(trial.shape), trial.shape) for a in (variance, df))
-        lost = np.broadcast_to(np.isnan(weights).any((-2, -1)), trial.shape)
-        status = np.where(lost, Status.RANK_DEFICIENT, np.where(_varies(trial), Status.OK, Status.NO_VARIATION))
-        good = status <= Status.SINGULAR
-        freedom = {"clusters": len(trial.clusters) - 1.0, "normal": np.inf}.get(self.df)
-        chosen = df if freedom is None else np.full_like(df, freedom)
-        shown = [np.where(good, a, np.nan) for a in (estimate, np.sqrt(variance), chosen)]
-        return Estimate(
-            ("treatment",),
-            *shown,
-            status=status.astype(np.int8),
-            estimand="treatment effect",
-            estimator=type(self).__name__,
-            scale="identity",
-            methods=self._methods(trial),
-            notes=trial.notes,
-        )
-
-    def _robust(self, trial: Trial, estimate: Array) -> tuple[Array, Array]:
-        """Cluster-robust variance and df, ``(R,)``."""
         x = stack_columns(self.indicators(trial), trial.arm[..., None, :, :])
-        n = self.cell_weights(trial)
-        lead, p = trial.shape, x.shape[-3]
-        x, n, y = (np.broadcast_to(a, (*lead, *a.shape[a.ndim - k :])).reshape((-1, *a.shape[a.ndim - k :])) for a, k in ((x, 3), (n, 2), (trial.outcome, 2)))
-        y = np.where(n > 0, y, 0.0)
-        crossed = np.einsum("rpit,rit,rqit->ripq", x, n, x, optimize=True)
-        root, _ = inverse_factor(crossed.sum(-3))
-        moment = np.einsum("rpit,rit->rp", x, n * y, optimize=True)
-        beta = (root.swapaxes(-1, -2) @ (root @ moment[..., None]))[..., 0]
-        residual = n * (y - np.einsum("rp,rpit->rit", beta, x, optimize=True))
-        scores = np.einsum("rpit,rit->rip", x, residual, optimize=True)
-        robust = cluster_robust(self.vcov, root, crossed, scores, np.eye(p)[-1:])
-        return robust.variance[:, 0], robust.df[:, 0]
+        weight = full(self.cell_weights(trial), trial, 2)
+        y = np.where(weight > 0, full(trial.outcome, trial, 2), 0.0)
+        fit = fit_cells(full(x, trial, 3) * (weight > 0)[:, None], weight, y)
+        contrasts = np.eye(x.shape[-3])[-1:]
+        robust = cluster_robust(self.vcov, fit.root, fit.crossed, fit.scores, contrasts)
+        status = np.where(fit.definite, Status.OK, Status.RANK_DEFICIENT)
+        status = np.where(_varies(weight, y), status, Status.NO_VARIATION).astype(np.int8)
+        freedom = {"clusters": len(trial.clusters) - 1.0, "normal": np.inf}.get(self.df)
+        df = robust.df if freedom is None else np.full_like(robust.df, freedom)
+        wording = Wording(type(self).__name__, "treatment effect", "identity", self._methods(trial), trial.notes)
+        return assemble(trial, ("treatment",), (fit.beta @ contrasts.T, robust.variance, df), status, wording)
 
     @abstractmethod
     def _methods(self, trial: Trial) -> str:
@@ -103,8 +84,8 @@ class WithinPeriod(_IndicatorRegression):
     """Treated against control clusters within each period, averaged over periods.
 
     With ``weigh="equal"`` (the default) every cluster counts alike and period `t`, with `a` treated and `b` control clusters, gets a weight
-    proportional to ``ab / (a + b)``, which is least squares of cell means on periods and treatment. It never compares a cluster with itself, so
-    cluster differences cost precision, not validity.
+    proportional to ``ab / (a + b)``, which is least squares of cell means on periods and treatment. It never compares a cluster with
+    itself, so cluster differences cost precision, not validity.
 
     References
     ----------
@@ -128,7 +109,8 @@ class WithinPeriod(_IndicatorRegression):
 
     def _methods(self, trial: Trial) -> str:
         return (
-            f"Within-period comparison of treated and control clusters ({self.weigh} cluster weights), {self.vcov} cluster-robust standard errors and"
+            f"Within-period comparison of treated and control clusters ({self.weigh} cluster weights), {self.vcov} cluster-robust"
+            f" standard errors and"
             f" {self.df} degrees of freedom; {len(trial.clusters)} clusters, {trial.n.shape[-1]} periods."
         )
 
@@ -137,8 +119,8 @@ class WithinPeriod(_IndicatorRegression):
 class TwoWayFixedEffects(_IndicatorRegression):
     """Least squares of cell means on clusters, periods and treatment: on the risk scale for a binary outcome.
 
-    ``weigh="size"`` (the default) is the regression on individuals; ``weigh="equal"`` counts every cell alike. With effects that change over
-    time since treatment some cells weigh negatively: look at `plot_weights`.
+    ``weigh="size"`` (the default) is the regression on individuals; ``weigh="equal"`` counts every cell alike. With effects that change
+    over time since treatment some cells weigh negatively: look at `plot_weights`.
 
     References
     ----------
@@ -162,7 +144,8 @@ class TwoWayFixedEffects(_IndicatorRegression):
     def _methods(self, trial: Trial) -> str:
         against = f" with {trial.comparators} never-treated comparison clusters" if trial.comparators else ""
         return (
-            f"Two-way fixed effects regression of cell means{against} ({self.weigh} cell weights), {self.vcov} cluster-robust standard errors and"
+            f"Two-way fixed effects regression of cell means{against} ({self.weigh} cell weights), {self.vcov} cluster-robust standard"
+            f" errors and"
             f" {self.df} degrees of freedom; {len(trial.clusters)} clusters, {trial.n.shape[-1]} periods."
         )
 
@@ -179,6 +162,7 @@ def _project(basis: Array, target: Array) -> Array:
     return np.asarray((basis @ (np.swapaxes(basis, -1, -2) @ target[..., None]))[..., 0])
 
 
-def _varies(trial: Trial) -> NDArray[np.bool_]:
-    shown = np.where(trial.n > 0, trial.outcome, np.nan)
+def _varies(weight: Array, y: Array) -> NDArray[np.bool_]:
+    """Whether a replicate's cell means differ."""
+    shown = np.where(weight > 0, y, np.nan)
     return np.asarray(np.nanmax(shown, (-2, -1)) > np.nanmin(shown, (-2, -1)))

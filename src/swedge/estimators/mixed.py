@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from swedge._kernels.glm import fit_slots, slot_model
 from swedge._kernels.laplace import fit_laplace
 from swedge._kernels.reml import CellModel, cell_model
-from swedge._kernels.reml_inference import fit_mixed
+from swedge._kernels.reml_inference import MixedFit, fit_mixed
 from swedge.assumptions import Constant, Correlation, EffectCurve, Estimand, NestedExchangeable
 from swedge.errors import DataError, FitError, Status, nearest
-from swedge.estimate import Estimate, Estimator
+from swedge.estimate import Estimate, Estimator, Wording, assemble
 from swedge.estimators.columns import Effects, covariate_means, effects, padded, period_columns, slots, stack_columns
 from swedge.trial import Trial
 
@@ -26,8 +26,8 @@ DFS = ("kenward-roger", "satterthwaite", "clusters", "normal")
 class MixedModel(Estimator):
     """Period effects, treatment, and random effects for clusters (and cluster-periods).
 
-    Gaussian outcomes are fitted exactly from cells, whatever the cell sizes and individual covariates. Binary and count outcomes are fitted by
-    Laplace's approximation with one random intercept a cluster.
+    Gaussian outcomes are fitted exactly from cells, whatever the cell sizes and individual covariates. Binary and count outcomes are
+    fitted by Laplace's approximation with one random intercept a cluster.
 
     Parameters
     ----------
@@ -47,18 +47,19 @@ class MixedModel(Estimator):
     References
     ----------
     Hussey MA, Hughes JP (2007). Design and analysis of stepped wedge cluster randomized trials. Contemporary Clinical Trials 28, 182-191.
-    Hooper R, Teerenstra S, de Hoop E, Eldridge S (2016). Sample size calculation for stepped wedge and other longitudinal cluster randomised
-    trials. Statistics in Medicine 35, 4718-4728.
+    Hooper R, Teerenstra S, de Hoop E, Eldridge S (2016). Sample size calculation for stepped wedge and other longitudinal cluster
+    randomised trials. Statistics in Medicine 35, 4718-4728.
     Kenward MG, Roger JH (1997). Small sample inference for fixed effects from restricted maximum likelihood. Biometrics 53, 983-997.
 
     Examples
     --------
     >>> MixedModel()
-    MixedModel(correlation=NestedExchangeable(icc=None, cac=None), effect=Constant(), estimand=None, reml=True, quadrature=1, df='kenward-roger')
+    MixedModel(correlation=NestedExchangeable(icc=None, cac=None), effect=Constant(), estimand=None, reml=True, quadrature=1,
+    df='kenward-roger')
     """
 
-    correlation: Correlation = NestedExchangeable()
-    effect: EffectCurve = Constant()
+    correlation: Correlation = NestedExchangeable()  # noqa: RUF009 - frozen, so shared safely
+    effect: EffectCurve = Constant()  # noqa: RUF009 - frozen, so shared safely
     estimand: Estimand | None = None
     reml: bool = True
     quadrature: int = 1
@@ -94,14 +95,10 @@ class MixedModel(Estimator):
         parts = effects(trial, self.effect, self.estimand)
         model, before = self._cell_model(trial, parts)
         fit = fit_mixed(model, padded(parts.contrasts, before, len(trial.covariates)), self.df)
-        status = np.where(fit.singular, Status.SINGULAR, Status.OK)
-        status = np.where(fit.converged, status, Status.NOT_CONVERGED)
-        status = np.where(model.freedom > 0, status, Status.NO_DEGREES_OF_FREEDOM)
-        status = np.where(fit.definite, status, Status.RANK_DEFICIENT)
-        status = np.where(_varies(model), status, Status.NO_VARIATION)
         names = ("residual", "cluster", "cluster_period")
-        details = {"criterion": _lead(fit.criterion, trial), "variances": {n: _lead(v, trial) for n, v in zip(names, fit.variances.T, strict=False)}}
-        return self._estimate(trial, parts, fit.estimate, fit.std_error, self._freedom(trial, fit.df), status, details)
+        variances = dict(zip(names, fit.variances.T, strict=False))
+        numbers = (fit.estimate, fit.std_error**2, self._freedom(trial, fit.df))
+        return self._assemble(trial, parts, numbers, _status(model, fit), fit.criterion, variances)
 
     def _cell_model(self, trial: Trial, parts: Effects) -> tuple[CellModel, int]:
         periods = period_columns(trial)
@@ -118,7 +115,8 @@ class MixedModel(Estimator):
         total = trial.n.sum((-2, -1))
         if self.nested and (within is None or (total <= cells).all()):
             raise DataError(
-                "A cluster-by-period effect cannot be told from the residual: these cells hold one number each. Pass within= (the scatter inside"
+                "A cluster-by-period effect cannot be told from the residual: these cells hold one number each. Pass within= (the scatter"
+                " inside"
                 " cells), build the trial from rows, or use MixedModel(Exchangeable()) on the means."
             )
         if within is None:
@@ -138,47 +136,46 @@ class MixedModel(Estimator):
         model = slot_model(table.y, table.x, table.n, table.offset, trial.maths, trial.shape)
         fits = [fit_laplace(block, fit_slots(block)) for block in model.blocks()]
         beta, tau, covariance, criterion, _, status = (np.concatenate([f[j] for f in fits]) for j in range(6))
-        spread = np.sqrt(np.einsum("kp,rpq,kq->rk", contrasts, covariance, contrasts))
-        details = {"criterion": _lead(criterion, trial), "variances": {"cluster": _lead(tau**2, trial)}}
-        return self._estimate(trial, parts, beta @ contrasts.T, spread, self._freedom(trial, np.full_like(spread, np.inf)), status, details)
+        variance = np.einsum("kp,rpq,kq->rk", contrasts, covariance, contrasts)
+        numbers = (beta @ contrasts.T, variance, self._freedom(trial, np.full_like(variance, np.inf)))
+        return self._assemble(trial, parts, numbers, status.astype(np.int8), criterion, {"cluster": tau**2})
 
     def _check_glmm(self) -> None:
         if self.df in ("kenward-roger", "satterthwaite"):
             raise FitError(
-                f"df={self.df!r} exists for Gaussian outcomes only. For a binary or count outcome FixedEffects() leads with few clusters; to run the"
+                f"df={self.df!r} exists for Gaussian outcomes only. For a binary or count outcome FixedEffects() leads with few clusters;"
+                f" to run the"
                 " generalised linear mixed model all the same, write df='clusters' or df='normal' and read its note."
             )
         if self.nested:
-            raise FitError("The generalised linear mixed model has one random intercept a cluster here: write MixedModel(Exchangeable(), df=...).")
+            raise FitError(
+                "The generalised linear mixed model has one random intercept a cluster here: write MixedModel(Exchangeable(), df=...)."
+            )
 
     def _freedom(self, trial: Trial, natural: Array) -> Array:
         return np.full_like(natural, len(trial.clusters) - 2.0) if self.df == "clusters" else natural
 
-    def _estimate(self, trial: Trial, parts: Effects, estimate: Array, std_error: Array, df: Array, status: Array, details: dict[str, object]) -> Estimate:
-        count, terms = int(np.prod(trial.shape)), len(parts.terms)
-        status = np.broadcast_to(status, (count,))
-        status = np.where((status <= Status.SINGULAR) & ~(df > 0).all(-1), Status.NO_DEGREES_OF_FREEDOM, status)
-        good = (status <= Status.SINGULAR)[:, None]
-        shape = trial.shape if terms == 1 else (*trial.shape, terms)
-        shaped = [np.where(good, np.broadcast_to(a, (count, terms)), np.nan).reshape(shape) for a in (estimate, std_error, df)]
-        return Estimate(
-            parts.terms,
-            *shaped,
-            status=status.reshape(trial.shape).astype(np.int8),
-            estimand=parts.estimand,
-            estimator=f"MixedModel {self.df}",
-            scale=trial.maths.link,
-            methods=self._methods(trial),
-            notes=(*trial.notes, *self._warnings(trial)),
-            details=details,
-        )
+    def _assemble(
+        self,
+        trial: Trial,
+        parts: Effects,
+        numbers: tuple[Array, Array, Array],
+        status: NDArray[np.int8],
+        criterion: Array,
+        variances: dict[str, Array],
+    ) -> Estimate:
+        notes = (*trial.notes, *self._warnings(trial))
+        wording = Wording(f"MixedModel {self.df}", parts.estimand, trial.maths.link, self._methods(trial), notes)
+        fit = assemble(trial, parts.terms, numbers, status, wording, {"criterion": criterion, **variances})
+        return replace(fit, details={"criterion": fit.details["criterion"], "variances": {name: fit.details[name] for name in variances}})
 
     def _warnings(self, trial: Trial) -> tuple[str, ...]:
         notes = []
         if trial.family != "gaussian" and len(trial.clusters) < 40:
             notes.append(
                 f"With {len(trial.clusters)} clusters this test holds its size only if all clusters share one secular trend exactly: see"
-                " swedge.studies.size_table, where it rejects a true null in 9 to 27% of Family Safeguarding trials with cluster-by-period noise."
+                " swedge.studies.size_table, where it rejects a true null in 9 to 27% of Family Safeguarding trials with"
+                " cluster-by-period noise."
             )
         if trial.family == "gaussian" and not self.nested:
             notes.append("Without a cluster-by-period effect the standard error assumes that all clusters share one secular trend exactly.")
@@ -187,7 +184,11 @@ class MixedModel(Estimator):
         return tuple(notes)
 
     def _methods(self, trial: Trial) -> str:
-        kind = "Linear mixed model" if trial.family == "gaussian" else f"{trial.family.capitalize()} mixed model ({trial.maths.link} link, Laplace)"
+        kind = (
+            "Linear mixed model"
+            if trial.family == "gaussian"
+            else f"{trial.family.capitalize()} mixed model ({trial.maths.link} link, Laplace)"
+        )
         criterion = ("restricted " if self.reml else "") + "maximum likelihood" if trial.family == "gaussian" else "maximum likelihood"
         terms = "cluster and cluster-by-period" if self.nested else "cluster"
         adjusted = f", adjusted for {', '.join(trial.covariates)}" if trial.covariates else ""
@@ -197,11 +198,11 @@ class MixedModel(Estimator):
         )
 
 
-def _lead(rows: Array, trial: Trial) -> Array:
-    return np.broadcast_to(rows, (int(np.prod(trial.shape)),)).reshape(trial.shape)
-
-
-def _varies(model: CellModel) -> NDArray[np.bool_]:
-    """Whether a replicate's outcomes differ at all."""
+def _status(model: CellModel, fit: MixedFit) -> NDArray[np.int8]:
+    """Status of each replicate, the gravest last."""
+    status = np.where(fit.singular, Status.SINGULAR, Status.OK)
+    status = np.where(fit.converged, status, Status.NOT_CONVERGED)
+    status = np.where(model.freedom > 0, status, Status.NO_DEGREES_OF_FREEDOM)
+    status = np.where(fit.definite, status, Status.RANK_DEFICIENT)
     spread = (model.n * model.y**2).sum((-2, -1)) + model.syy
-    return np.asarray(spread > 1e-20)
+    return np.where(spread > 1e-20, status, Status.NO_VARIATION).astype(np.int8)

@@ -17,11 +17,11 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class PlaceboTest:
-    """Is the estimate larger than comparison clusters give when they are treated on paper?
+    """Compare the estimate with those that comparison clusters give when they are treated on paper.
 
-    Every draw hands the treated clusters' schedules to randomly chosen comparators, leaves the treated clusters out and estimates again. The test
-    assumes that treated and comparison clusters are exchangeable but for the treatment: it rests on the choice of comparators, not on a
-    randomisation.
+    Every draw hands the treated clusters' schedules to randomly chosen comparators, leaves the treated clusters out and estimates again.
+    The test assumes that treated and comparison clusters are exchangeable but for the treatment: it rests on the choice of comparators,
+    not on a randomisation.
 
     Parameters
     ----------
@@ -31,8 +31,8 @@ class PlaceboTest:
 
     Notes
     -----
-    ``p = (b + 1) / (m + 1)``. The interval is the estimate plus and minus the matching order statistic of the absolute placebo estimates, which
-    inverts the test for a constant effect.
+    ``p = (b + 1) / (m + 1)``. The interval is the estimate plus and minus the matching order statistic of the absolute placebo estimates,
+    which inverts the test for a constant effect.
 
     References
     ----------
@@ -62,12 +62,23 @@ class PlaceboTest:
         p = np.asarray((exceedances(reference, observed) + 1) / (self.draws + 1))
         half = _order_statistic(np.abs(reference), self.level)
         note = (
-            f"{treated.sum()} of {(~treated).sum()} comparators at a time were given the treated clusters' schedules. This rests on comparators being"
+            f"{treated.sum()} of {(~treated).sum()} comparators at a time were given the treated clusters' schedules. This rests on"
+            f" comparators being"
             " exchangeable with the treated clusters, not on randomisation; they may include clusters that adopted the treatment unnamed."
         )
         limits = np.array([observed - half, observed + half])
         return TestResult(
-            p, limits, observed, np.asarray(0, dtype=np.int8), observed, "placebo", self.level, 1 / (self.draws + 1), reference, self.draws, notes=(note,)
+            p,
+            limits,
+            observed,
+            np.asarray(0, dtype=np.int8),
+            observed,
+            "placebo",
+            self.level,
+            1 / (self.draws + 1),
+            reference,
+            self.draws,
+            notes=(note,),
         )
 
     def _placebos(self, trial: Trial, treated: NDArray[np.bool_]) -> Trial:
@@ -87,7 +98,8 @@ def _treated(trial: Trial) -> NDArray[np.bool_]:
     treated = np.asarray((trial.arm > 0).any(-1))
     if (~treated).sum() < treated.sum() + 2:
         raise DataError(
-            f"{int((~treated).sum())} never-treated comparators cannot stand in for {int(treated.sum())} treated clusters and still leave controls."
+            f"{int((~treated).sum())} never-treated comparators cannot stand in for {int(treated.sum())} treated clusters and still leave"
+            f" controls."
             " Add comparators, or use RandomisationTest where a design stands behind the trial."
         )
     return treated

@@ -42,15 +42,16 @@ class RandomisationTest:
     Notes
     -----
     Enumerated p is ``b / m`` over the `m` permitted allocations, sampled p ``(b + 1) / (m + 1)``: a p of 0 cannot occur. The interval is
-    ``{theta: p(theta) > 1 - level}`` for an effect that is a constant shift on the estimator's scale; if ``1 - level`` is below the smallest
-    attainable p it is the whole line, and the interval at the best attainable level is offered beside it.
+    ``{theta: p(theta) > 1 - level}`` for an effect that is a constant shift on the estimator's scale; if ``1 - level`` is below the
+    smallest attainable p it is the whole line, and the interval at the best attainable level is offered beside it.
 
     References
     ----------
     Fisher RA (1935). The Design of Experiments. Oliver and Boyd.
     Thompson JA, Davey C, Fielding K, Hargreaves JR, Hayes RJ (2018). Robust analysis of stepped wedge trials using cluster-level summaries
     within periods. Statistics in Medicine 37, 2487-2500.
-    Phipson B, Smyth GK (2010). Permutation p-values should never be zero. Statistical Applications in Genetics and Molecular Biology 9(1), 39.
+    Phipson B, Smyth GK (2010). Permutation p-values should never be zero. Statistical Applications in Genetics and Molecular Biology 9(1),
+    39.
 
     Examples
     --------
@@ -140,8 +141,10 @@ class RandomisationTest:
         best = 1 - result.min_p
         offered = self._accepted(result, trial, estimator, sequences, result.min_p)
         note = (
-            f"The smallest p this test can give is {result.min_p:.3f} (1 in {round(1 / result.min_p)}), so its {self.level:.0%} interval is the whole"
-            f" line: no effect, however large, could be rejected at that level. Its {best:.1%} interval is {offered.low:.4g} to {offered.high:.4g}."
+            f"The smallest p this test can give is {result.min_p:.3f} (1 in {round(1 / result.min_p)}), so its {self.level:.0%} interval"
+            f" is the whole"
+            f" line: no effect, however large, could be rejected at that level. Its {best:.1%} interval is {offered.low:.4g} to"
+            f" {offered.high:.4g}."
         )
         whole = np.array([-np.inf, np.inf])
         return replace(result, conf_int=whole, offered_level=best, offered_conf_int=np.array(offered[:2]), notes=(*result.notes, note))
@@ -215,7 +218,11 @@ def _notes(trial: Trial, design: Design, reference: Array, exact: bool, count: i
     if not exact:
         notes.append(f"p is from {count:,} of {design.count():,} allocations, sampled.")
     if trial.comparators:
-        notes.append("Only the order of the trial's own clusters was randomised: this test says nothing about them against the comparators.")
+        notes.append(
+            "Only the order of the trial's own clusters was randomised: this test says nothing about them against the comparators."
+        )
     if np.isnan(trial.treatment).any() and (np.isnan(trial.treatment) & (trial.cells.n == 0)).any():
-        notes.append("Cells that this allocation leaves out were not collected; another allocation would have left out others, so p is approximate.")
+        notes.append(
+            "Cells that this allocation leaves out were not collected; another allocation would have left out others, so p is approximate."
+        )
     return tuple(notes)

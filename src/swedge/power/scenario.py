@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,12 @@ Array = NDArray[np.float64]
 Numbers = float | tuple[Any, ...]
 
 SCALES = {"gaussian": ("identity",), "binomial": ("risk", "logit"), "poisson": ("log",)}
+_LINKS: dict[str, Callable[[Array], Array]] = {
+    "identity": lambda mean: mean,
+    "risk": lambda risk: risk,
+    "logit": lambda risk: np.log(risk / (1 - risk)),
+    "log": np.log,
+}
 LOGISTIC_VARIANCE = np.pi**2 / 3
 
 
@@ -84,12 +91,13 @@ class Scenario:
     trend : float or tuple (T,)
         Change a period, or each period's shift, on `scale`, in every cluster.
     correlation : Correlation, optional
-        Random effects of clusters and cluster-periods. ICCs are on the proportion scale for "risk" (total variance m(1-m) at the mean baseline m),
-        on the logit scale for "logit" (residual pi^2/3), and need `RandomEffects` for "log".
+        Random effects of clusters and cluster-periods. ICCs are on the proportion scale for "risk" (total variance m(1-m) at the mean
+        baseline m), on the logit scale for "logit" (residual pi^2/3), and need `RandomEffects` for "log".
     sd : float, optional
         Total standard deviation of a Gaussian outcome in one period.
     cluster_trends : float
-        Standard deviation of cluster-specific linear trends: each cluster's line runs from minus to plus its draw over the periods' mid-points.
+        Standard deviation of cluster-specific linear trends: each cluster's line runs from minus to plus its draw over the periods'
+        mid-points.
     noise_by_cluster : tuple (I,), optional
         Factors on each cluster's random effects.
     shocks : tuple of Shock
@@ -105,9 +113,9 @@ class Scenario:
     size: Numbers
     effect: float = 0.0
     scale: str = ""
-    curve: EffectCurve = Constant()
+    curve: EffectCurve = Constant()  # noqa: RUF009 - frozen, so shared safely
     trend: Numbers = 0.0
-    correlation: Correlation = RandomEffects()
+    correlation: Correlation = RandomEffects()  # noqa: RUF009 - frozen, so shared safely
     sd: float | None = None
     cluster_trends: float = 0.0
     noise_by_cluster: tuple[float, ...] | None = None
@@ -149,22 +157,23 @@ class Scenario:
         """Individuals in each cell, ``(I, T)``."""
         size = np.asarray(self.size, dtype=float)
         size = size[:, None] if size.ndim == 1 else size
-        return np.broadcast_to(_fitting(size, (len(design.clusters), design.n_periods), "size"), (len(design.clusters), design.n_periods)).round()
+        return np.broadcast_to(
+            _fitting(size, (len(design.clusters), design.n_periods), "size"), (len(design.clusters), design.n_periods)
+        ).round()
 
     def centre(self, design: Design) -> Array:
         """Linear predictor without effect and random parts, ``(I, T)``."""
         baseline = np.asarray(self.baseline, dtype=float)
-        link = {"logit": lambda p: np.log(p / (1 - p)), "log": np.log}.get(self.scale, lambda m: m)
         shape = (len(design.clusters), design.n_periods)
-        columns = _fitting(link(baseline)[..., None] if baseline.ndim == 1 else link(baseline), shape, "baseline")
-        shift = sum((shock.change * shock.share(design) for shock in self.shocks), np.zeros(shape[1]))
-        return np.broadcast_to(columns, shape) + self._trend(shape[1]) + shift
+        level = _LINKS[self.scale](baseline[:, None] if baseline.ndim == 1 else baseline)
+        shifts = [shock.change * shock.share(design) for shock in self.shocks]
+        return np.asarray(np.broadcast_to(_fitting(level, shape, "baseline"), shape) + self._trend(shape[1]) + np.sum(shifts, axis=0))
 
     def _trend(self, periods: int) -> Array:
         trend = np.asarray(self.trend, dtype=float)
         if trend.ndim == 0:
             return np.asarray(trend * np.arange(periods))
-        return _fitting(trend[None, :], (1, periods), "trend")[0]
+        return np.asarray(_fitting(trend[None, :], (1, periods), "trend")[0])
 
     def draw(self, design: Design, reps: int, rng: np.random.Generator, sequences: NDArray[np.int64] | None = None) -> Trial:
         """A stack of `reps` trials, each under an allocation drawn from the design (or under `sequences`, ``(reps, I)``)."""
@@ -213,7 +222,8 @@ class Scenario:
         outside = float(((expected < 0) | (expected > 1)).mean())
         if outside > 1e-3:
             raise DesignError(
-                f"{outside:.1%} of the cells drawn have a risk outside 0 to 1 on scale='risk'. Use scale='logit', or a smaller effect, trend or ICC."
+                f"{outside:.1%} of the cells drawn have a risk outside 0 to 1 on scale='risk'. Use scale='logit', or a smaller effect,"
+                f" trend or ICC."
             )
         return np.clip(expected, 0.0, 1.0)
 

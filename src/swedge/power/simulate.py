@@ -70,9 +70,10 @@ class SimulatedPower:
     def tidy(self) -> pd.DataFrame:
         """One row a method.
 
-        Columns: ``estimator`` (its name here), ``test``, ``power`` (rejections over all replicates, a failed fit not rejecting), ``mcse``, ``type_1``
-        (whether the effect is zero, so that power is the size), ``bias``, ``empirical_se``, ``model_se``, ``coverage`` (all over fits that worked, nan
-        when the method estimates on another scale than the scenario's), ``n_ok``, ``n_singular``, ``n_failed``, ``power_if_failures_reject``.
+        Columns: ``estimator`` (its name here), ``test``, ``power`` (rejections over all replicates, a failed fit not rejecting), ``mcse``,
+        ``type_1`` (whether the effect is zero, so that power is the size), ``bias``, ``empirical_se``, ``model_se``, ``coverage`` (all
+        over fits that worked, nan when the method estimates on another scale than the scenario's), ``n_ok``, ``n_singular``, ``n_failed``,
+        ``power_if_failures_reject``.
         """
         return pd.DataFrame([{"estimator": name, "test": self.methods[name][1], **self._row(name)} for name in self.draws])
 
@@ -109,7 +110,8 @@ class SimulatedPower:
         """Each method's power with its Monte Carlo error and failures."""
         kind = "size" if self.truth.effect == 0 else "power"
         rows = [
-            f"{row.estimator}: {kind} {row.power:.3f} (MCSE {row.mcse:.3f}, {self.reps:,} trials, {row.n_failed} failed)" for row in self.tidy().itertuples()
+            f"{row.estimator}: {kind} {row.power:.3f} (MCSE {row.mcse:.3f}, {self.reps:,} trials, {row.n_failed} failed)"
+            for row in self.tidy().itertuples()
         ]
         return "\n".join(rows)
 
@@ -137,8 +139,8 @@ def simulate_power(
 ) -> SimulatedPower:
     """Simulate trials from a scenario, each under an allocation drawn from the design, and analyse them by every method.
 
-    All methods see the same trials. Replicates are drawn in chunks of 250, each with its own child of the seed, so the digits are the same for any
-    number of jobs.
+    All methods see the same trials. Replicates are drawn in chunks of 250, each with its own child of the seed, so the digits are the same
+    for any number of jobs.
 
     Parameters
     ----------
@@ -186,19 +188,24 @@ def _pairs(methods: Mapping[str, Method]) -> dict[str, tuple[Estimator, Test]]:
     pairs: dict[str, tuple[Estimator, Test]] = {}
     for name, method in methods.items():
         estimator, test = method if isinstance(method, tuple) else (method, WaldTest())
-        if not isinstance(estimator, Estimator) or not hasattr(test, "run"):
+        known: object = estimator
+        if not isinstance(known, Estimator):
             raise DesignError(f"{name!r} is {method!r}; expected an estimator, or a pair (estimator, test).")
         pairs[name] = (estimator, test)
     return pairs
 
 
 def _check(reps: int, seed: int, alpha: float) -> None:
-    if not isinstance(reps, int | np.integer) or reps < 1:
+    if not (_whole(reps) and reps >= 1):
         raise DesignError(f"reps={reps!r}; expected a whole number of replicates, at least 1.")
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+    if not (_whole(seed) and seed >= 0):
         raise DesignError(f"seed={seed!r}; expected a whole number, not negative.")
     if not 0 < alpha < 1:
         raise DesignError(f"alpha={alpha!r}; expected a number between 0 and 1, such as 0.05.")
+
+
+def _whole(value: object) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 
 Chunk = tuple[np.random.SeedSequence, int]
@@ -231,5 +238,3 @@ def _draws(result: TestResult, count: int) -> Draws:
     unknown = np.full(count, np.nan)
     error = unknown if result.std_error is None else result.std_error
     return Draws(result.estimate, error, result.p_value, result.conf_int[..., 0], result.conf_int[..., 1], result.status)
-
-

@@ -24,7 +24,7 @@ STOCK = (0.315, 0.255, 0.263, 0.144, 0.023)
 MEAN_MONTHS = 9.4
 
 #: Plans that end, per month and open plan, in each band. Computed from `STOCK` and `MEAN_MONTHS` by solving for one band after the other.
-HAZARD = (HAZARD_PLACEHOLDER)
+HAZARD = (0.0087, 0.1368, 0.1632, 0.1494, 0.1868)
 
 
 def plan_lengths(count: int, rng: np.random.Generator, ratio: ArrayLike = 1.0) -> Array:

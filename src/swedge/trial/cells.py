@@ -79,4 +79,4 @@ class Patterns:
     def gather(self, table: Array) -> Array:
         """A slot table ``(..., I, J)`` added up over the slots of each cell, ``(..., I, T)``."""
         here = self.period[..., None] == np.arange(self.period.max() + 1)
-        return np.einsum("...ij,ijt->...it", table, here.astype(float))
+        return np.asarray(np.einsum("...ij,ijt->...it", table, here.astype(float)))

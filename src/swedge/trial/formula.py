@@ -30,7 +30,9 @@ def parse(formula: str) -> list[tuple[str, str]]:
     while at < len(formula.rstrip()):
         match = _TOKEN.match(formula, at)
         if match is None or formula[match.end() : match.end() + 1] == "(":
-            raise DataError(f"covariates={formula!r} cannot be read at character {at + 1}. Use column names, C(name), and + : * between them.")
+            raise DataError(
+                f"covariates={formula!r} cannot be read at character {at + 1}. Use column names, C(name), and + : * between them."
+            )
         kind = str(match.lastgroup if match.lastgroup != "inside" else "category")
         tokens.append((kind, match.group("inside") or match.group(kind)))
         at = match.end()

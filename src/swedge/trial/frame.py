@@ -70,11 +70,14 @@ def _check_choice(name: str, value: str, allowed: tuple[str, ...]) -> None:
 
 
 def check_columns(df: pd.DataFrame, columns: dict[str, str | None]) -> None:
+    """Refuse columns that the frame lacks, and a frame without rows."""
     if (columns["period"] is None) == (columns["date"] is None):
         raise DataError("Give either period= (a column of period numbers from 1) or date= (a column of dates), not both or neither.")
     for role, name in columns.items():
         if name is not None and name not in df.columns:
-            raise DataError(f"{role}={name!r} is not a column of the data.{nearest(name, df.columns)} Columns are {listing(list(df.columns), 8)}.")
+            raise DataError(
+                f"{role}={name!r} is not a column of the data.{nearest(name, df.columns)} Columns are {listing(list(df.columns), 8)}."
+            )
     if not len(df):
         raise DataError("The data have no rows.")
 
@@ -84,7 +87,9 @@ def _check_placeable(df: pd.DataFrame, columns: dict[str, str | None]) -> None:
     for role in ("cluster", "period", "date"):
         name = columns[role]
         if name is not None and df[name].isna().any():
-            raise DataError(f"{int(df[name].isna().sum())} rows have no {role} ({name!r}), so they belong to no cell. Complete or remove them.")
+            raise DataError(
+                f"{int(df[name].isna().sum())} rows have no {role} ({name!r}), so they belong to no cell. Complete or remove them."
+            )
 
 
 def _clusters(df: pd.DataFrame, columns: dict[str, str | None], names: tuple[str, ...]) -> Index:
@@ -94,11 +99,14 @@ def _clusters(df: pd.DataFrame, columns: dict[str, str | None], names: tuple[str
     if unknown:
         hints = [f"{name!r} ({int((found == name).sum())} rows).{nearest(name, names)}" for name in unknown]
         raise DataError(
-            f"{len(unknown)} cluster names are not in the allocation: {listing(hints)} Correct the spelling, or name never-treated clusters in comparators=."
+            f"{len(unknown)} cluster names are not in the allocation: {listing(hints)} Correct the spelling, or name never-treated"
+            f" clusters in comparators=."
         )
     absent = [name for name in names if name not in set(found)]
     if absent:
-        raise DataError(f"{len(absent)} clusters of the allocation have no rows: {listing(absent)}. Add their data, or redesign without them.")
+        raise DataError(
+            f"{len(absent)} clusters of the allocation have no rows: {listing(absent)}. Add their data, or redesign without them."
+        )
     return np.asarray(found.map({name: i for i, name in enumerate(names)}), dtype=np.int64)
 
 
@@ -121,7 +129,10 @@ def _numbered(series: pd.Series) -> Index:
     numbers = pd.to_numeric(series, errors="coerce")
     wrong = numbers.isna() | (numbers % 1 != 0)
     if wrong.any():
-        raise DataError(f"{int(wrong.sum())} rows have a period that is no whole number: {listing(sorted(set(map(str, series[wrong]))))}. Periods count from 1.")
+        raise DataError(
+            f"{int(wrong.sum())} rows have a period that is no whole number: {listing(sorted(set(map(str, series[wrong]))))}. Periods"
+            f" count from 1."
+        )
     return np.asarray(numbers, dtype=np.int64) - 1
 
 
@@ -131,7 +142,9 @@ def _complete(df: pd.DataFrame, columns: dict[str, str | None], used: list[str],
     counts = {name: int(df[name].isna().sum()) for name in needed}
     if missing == "raise" and any(counts.values()):
         lacking = [f"{name}: {count} of {len(df)}" for name, count in counts.items() if count]
-        raise DataError(f"Missing values in {listing(lacking)}. Impute them, or pass missing='drop' to leave these rows out and have them counted.")
+        raise DataError(
+            f"Missing values in {listing(lacking)}. Impute them, or pass missing='drop' to leave these rows out and have them counted."
+        )
     keep = np.asarray(df[needed].notna().all(axis=1))
     if not keep.any():
         raise DataError(f"Every row has a missing value in {listing(needed)}.")
@@ -151,7 +164,9 @@ def _outcomes(df: pd.DataFrame, columns: dict[str, str | None], family: str) -> 
 def _numbers(df: pd.DataFrame, column: str, role: str) -> Array:
     numbers = pd.to_numeric(df[column], errors="coerce")
     if numbers.isna().any() or not np.isfinite(numbers.astype(float)).all():
-        raise DataError(f"{role}={column!r} holds values that are no finite numbers, in {int(numbers.isna().sum())} rows. Code it as numbers.")
+        raise DataError(
+            f"{role}={column!r} holds values that are no finite numbers, in {int(numbers.isna().sum())} rows. Code it as numbers."
+        )
     return np.asarray(numbers, dtype=float)
 
 
@@ -163,7 +178,9 @@ def _check_range(values: Array, size: Array, family: str, column: str, size_colu
         wrong = (values < 0) & (family == "poisson")
         expected = "a count, not negative"
     if wrong.any():
-        raise DataError(f"outcome={column!r} must be {expected} for family={family!r}; {int(wrong.sum())} of {len(values)} rows are not. Recode it.")
+        raise DataError(
+            f"outcome={column!r} must be {expected} for family={family!r}; {int(wrong.sum())} of {len(values)} rows are not. Recode it."
+        )
 
 
 def _fold(rows: _Rows, allocation: Allocation, family: str, names: tuple[str, ...], labels: tuple[str, ...], comparators: int) -> Trial:
@@ -180,7 +197,7 @@ def _fold(rows: _Rows, allocation: Allocation, family: str, names: tuple[str, ..
 def cells_of(cluster: Index, period: Index, variables: Array, size: Array, shape: tuple[int, int]) -> Cells:
     """Counts, means and each cluster's scatter about its cell means."""
     at = cluster * shape[1] + period
-    n = np.bincount(at, size, minlength=shape[0] * shape[1])
+    n = np.bincount(at, size, minlength=shape[0] * shape[1]).astype(float)
     sums = np.stack([np.bincount(at, size * column, minlength=len(n)) for column in variables.T], -1)
     means = sums / np.maximum(n, 1e-300)[:, None]
     apart = (variables - means[at]) * np.sqrt(size)[:, None]
@@ -211,9 +228,14 @@ def _check_treatment(df: pd.DataFrame, column: str | None, cluster: Index, perio
     wrong = ~np.isnan(allocated) & (recorded != allocated)
     if wrong.any():
         cells = sorted(set(zip(cluster[wrong], period[wrong], strict=True)))
-        shown = [f"{trial.clusters[i]}, period {t + 1}: recorded {_arms(recorded[(cluster == i) & (period == t)])}, allocated {_arm(trial.treatment[i, t])}" for i, t in cells]
+        shown = [
+            f"{trial.clusters[i]}, period {t + 1}: recorded {_arms(recorded[(cluster == i) & (period == t)])}, allocated"
+            f" {_arm(trial.treatment[i, t])}"
+            for i, t in cells
+        ]
         raise DataError(
-            f"{len(cells)} cluster-periods contradict the allocation. {listing(shown)}. Pass the allocation that was carried out, or drop treatment= to use it."
+            f"{len(cells)} cluster-periods contradict the allocation. {listing(shown)}. Pass the allocation that was carried out, or drop"
+            f" treatment= to use it."
         )
 
 
@@ -236,7 +258,9 @@ def check_cells(trial: Trial, empty: str = "keep") -> Trial:
         top = 1.0 if trial.family == "binomial" else np.inf
         wrong = seen & ((trial.outcome < 0) | (trial.outcome > top))
         if wrong.any():
-            raise DataError(f"{int(wrong.sum())} cells have a {trial.family} mean outside [0, {top:g}]. Give means (events / n), not counts.")
+            raise DataError(
+                f"{int(wrong.sum())} cells have a {trial.family} mean outside [0, {top:g}]. Give means (events / n), not counts."
+            )
     _check_empty(trial, seen, empty)
     return trial
 
@@ -251,5 +275,6 @@ def _check_empty(trial: Trial, seen: NDArray[np.bool_], empty: str) -> None:
     whole = [t + 1 for t in range(seen.shape[1]) if lacking[:, t].any() and not seen[:, t].any()]
     periods = f" Nobody at all was observed in period {listing(whole)}." if whole else ""
     raise DataError(
-        f"{len(cells)} cells that the design observes have no rows: {listing(cells)}.{periods} Check the dates and names; pass empty='keep' if nobody was eligible there."
+        f"{len(cells)} cells that the design observes have no rows: {listing(cells)}.{periods} Check the dates and names; pass"
+        f" empty='keep' if nobody was eligible there."
     )

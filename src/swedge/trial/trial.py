@@ -27,8 +27,8 @@ Array = NDArray[np.float64]
 class Trial:
     """What was observed, and under which exposure.
 
-    Make one with `from_frame` (rows), `from_cells` (a cluster x period table) or `from_panel` (an observational panel); `under` gives the same
-    observations under other allocations, which is how randomisation tests and power stack trials.
+    Make one with `from_frame` (rows), `from_cells` (a cluster x period table) or `from_panel` (an observational panel); `under` gives the
+    same observations under other allocations, which is how randomisation tests and power stack trials.
 
     Attributes
     ----------
@@ -105,7 +105,8 @@ class Trial:
             Exactly one of them: a column of period numbers counted from 1, or of dates, which dated designs sort into periods.
         family : {"gaussian", "binomial", "poisson"}
         covariates : str, optional
-            Individual covariates: column names, ``C(name)``, joined by ``+``, ``:`` and ``*``. Nothing else is allowed, and nothing is evaluated.
+            Individual covariates: column names, ``C(name)``, joined by ``+``, ``:`` and ``*``. Nothing else is allowed, and nothing is
+            evaluated.
         size : str, optional
             Column of counts, for rows that stand for several individuals. The outcome is then their mean (gaussian) or their number of
             events (binomial, poisson).
@@ -260,7 +261,9 @@ class Trial:
         shift = np.asarray(effect, dtype=float)[..., None, None] * self.arm
         if scale != "identity":
             return replace(self, offset=shift if self.offset is None else self.offset + shift)
-        moved = np.broadcast_to(self.cells.mean, (*np.broadcast_shapes(self.cells.mean.shape[:-1], shift.shape), self.cells.mean.shape[-1])).copy()
+        moved = np.broadcast_to(
+            self.cells.mean, (*np.broadcast_shapes(self.cells.mean.shape[:-1], shift.shape), self.cells.mean.shape[-1])
+        ).copy()
         moved[..., 0] -= shift
         return replace(self, cells=replace(self.cells, mean=moved))
 

@@ -1,0 +1,44 @@
+"""Weighted least squares of cell means, with the scatter of covariates inside cells, over a stack."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from swedge._kernels.linalg import inverse_factor
+
+Array = NDArray[np.float64]
+
+
+class LeastSquares(NamedTuple):
+    """``beta (R, p)``, ``root (R, p, p)``, clusters' cross-products ``(R, I, p, p)`` and scores ``(R, I, p)``, weighted squares of cells
+    ``(R,)``."""
+
+    beta: Array
+    root: Array
+    crossed: Array
+    scores: Array
+    squares: Array
+    definite: NDArray[np.bool_]
+
+
+def fit_cells(x: Array, weight: Array, y: Array, inner: Array | None = None, inner_y: Array | None = None) -> LeastSquares:
+    """Fit ``y (R, I, T)`` on ``x (R, p, I, T)`` with weights ``(R, I, T)``.
+
+    ``inner (R or 1, I, p, p)`` and ``inner_y (R or 1, I, p)`` add each cluster's cross-products of deviations from cell means. A cluster
+    axis of length 1 holds them for all clusters together; the scores then lack them, and no robust variance may be taken.
+    """
+    clusters = range(y.shape[-2])
+    between = np.stack([(x[:, :, i] * weight[:, None, i]) @ x[:, :, i].swapaxes(-1, -2) for i in clusters], -3)
+    moments = np.stack([(x[:, :, i] @ (weight * y)[:, i, :, None])[..., 0] for i in clusters], -2)
+    within = np.zeros((1, 1, *between.shape[-2:])) if inner is None else inner
+    within_y = np.zeros((1, 1, moments.shape[-1])) if inner_y is None else inner_y
+    root, definite = inverse_factor(between.sum(-3) + within.sum(-3))
+    moment = moments.sum(-2) + within_y.sum(-2)
+    beta = (root.swapaxes(-1, -2) @ (root @ moment[..., None]))[..., 0]
+    crossed = between + within
+    scores = moments + within_y - (crossed @ beta[:, None, :, None])[..., 0]
+    fitted = (beta[:, None, :] @ x.reshape((*x.shape[:-2], -1)))[:, 0].reshape(y.shape)
+    return LeastSquares(beta, root, crossed, scores, (weight * (y - fitted) ** 2).sum((-2, -1)), definite)

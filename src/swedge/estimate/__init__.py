@@ -1,0 +1,19 @@
+"""What an estimator is, what it returns, and the test that reads it as it stands."""
+
+from swedge.estimate.estimator import Estimator, LinearEstimator
+from swedge.estimate.result import COLUMNS, SCALES, Estimate, Wording, assemble, quantile, two_sided_p
+from swedge.estimate.test import TestResult, WaldTest
+
+__all__ = [
+    "COLUMNS",
+    "SCALES",
+    "Estimate",
+    "Estimator",
+    "LinearEstimator",
+    "TestResult",
+    "WaldTest",
+    "Wording",
+    "assemble",
+    "quantile",
+    "two_sided_p",
+]

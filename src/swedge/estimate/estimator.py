@@ -1,0 +1,98 @@
+"""What an estimator is: anything that turns a trial into an estimate."""
+
+from __future__ import annotations
+
+import warnings
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from swedge.errors import FitError, Status
+from swedge.estimate.result import Estimate
+from swedge.trial import Trial
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Array = NDArray[np.float64]
+
+
+class Estimator(ABC):
+    """Anything that turns a trial into an estimate. A new one implements `_fit`, and `scale` where it has a link."""
+
+    def scale(self, trial: Trial) -> str:
+        """The scale on which a constant effect is a shift."""
+        return "identity"
+
+    @abstractmethod
+    def _fit(self, trial: Trial) -> Estimate:
+        """Fit every replicate; failures are statuses."""
+
+    def fit(self, trial: Trial) -> Estimate:
+        """Fit one trial or a stack.
+
+        Raises
+        ------
+        FitError
+            If a single trial cannot be fitted. In a stack that is a `Status`, and its numbers are nan.
+        """
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore", RuntimeWarning)
+            estimate = self._fit(trial)
+        if not np.ndim(estimate.status) and not Status(int(estimate.status)).usable:
+            status = Status(int(estimate.status))
+            raise FitError(f"{self!r} failed: {status.name.lower().replace('_', ' ')}. {status.advice}")
+        return estimate
+
+    def point(self, trial: Trial) -> Array:
+        """Point estimates alone, nan where the fit failed."""
+        return self.fit(trial).estimate
+
+    def null(self, trial: Trial, effect: ArrayLike) -> Trial:
+        """The trial with a constant effect taken out, on this estimator's scale."""
+        return trial.without(effect, self.scale(trial))
+
+
+class LinearEstimator(Estimator):
+    """An estimator that is a weighted sum of cell means."""
+
+    @abstractmethod
+    def weights(self, trial: Trial) -> Array:
+        """Weights ``(..., I, T)``: the estimate is their sum over cell means."""
+
+    def point(self, trial: Trial) -> Array:
+        """Point estimates ``(...)`` by the weights alone."""
+        shown = np.where(trial.n > 0, trial.outcome, 0.0)
+        return np.asarray((self.weights(trial) * shown).sum((-2, -1)))
+
+    def reference(self, trial: Trial, sequences: NDArray[np.int64], outcome: Array | None = None) -> Array:
+        """Estimates under allocations ``sequences (A, I)``, ``(A, ...)``: one matrix product where cell counts are shared.
+
+        `outcome` stands in for the cell means, ``(..., I, T)``.
+        """
+        shown = np.where(trial.cells.n > 0, trial.outcome, 0.0) if outcome is None else outcome
+        if trial.cells.n.ndim > 2:
+            lead = (len(sequences), *(1,) * len(trial.shape))
+            return np.asarray((self.weights(trial.reallocated(sequences.reshape((*lead, -1)))) * shown).sum((-2, -1)))
+        weights = self.weights(trial.reallocated(sequences))
+        cells = weights.reshape((len(weights), -1)) @ shown.reshape((*shown.shape[:-2], -1))[..., None]
+        return np.asarray(np.moveaxis(cells[..., 0], -1, 0))
+
+    def variance(self, trial: Trial, covariance: ArrayLike) -> Array:
+        """Variance of the estimate under an assumed truth: ``sum_i w_i' V_i w_i``.
+
+        Parameters
+        ----------
+        covariance : array_like (T, T) or (..., I, T, T)
+            Covariance of a cluster's cell means, sampling error included.
+        """
+        w = self.weights(trial)
+        return np.asarray((w[..., None, :] @ np.asarray(covariance, dtype=float) @ w[..., None]).sum((-3, -2, -1)))
+
+    def plot_weights(self, trial: Trial, ax: Axes | None = None) -> Axes:
+        """Weight of every cell, negative ones in plain sight."""
+        from swedge._present.heatmap import draw_weights
+
+        return draw_weights(self.weights(trial), trial.arm, trial.clusters, trial.periods, ax=ax)

@@ -1,0 +1,192 @@
+"""The result of a fit: arrays over the stack, a tidy frame, a summary and a plot."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+from scipy import special
+
+from swedge.errors import DataError, FitError, Status
+from swedge.trial import Trial
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Array = NDArray[np.float64]
+
+COLUMNS = ("term", "estimate", "std_error", "statistic", "df", "p_value", "conf_low", "conf_high", "estimand", "estimator", "status")
+
+
+def two_sided_p(statistic: ArrayLike, df: ArrayLike) -> Array:
+    """Two-sided p of a t statistic; infinite df is the normal distribution.
+
+    >>> float(two_sided_p(1.959963984540054, np.inf)).__round__(6)
+    0.05
+    """
+    t, nu = np.broadcast_arrays(np.abs(np.asarray(statistic, dtype=float)), np.asarray(df, dtype=float))
+    student = special.stdtr(np.where(np.isfinite(nu), nu, 1.0), -t)
+    return np.asarray(2 * np.where(np.isinf(nu), special.ndtr(-t), np.where(np.isnan(nu), np.nan, student)))
+
+
+def quantile(level: float, df: ArrayLike) -> Array:
+    """Half-width of a two-sided interval in standard errors."""
+    nu = np.asarray(df, dtype=float)
+    student = special.stdtrit(np.where(np.isfinite(nu), nu, 1.0), (1 + level) / 2)
+    return np.asarray(np.where(np.isinf(nu), special.ndtri((1 + level) / 2), np.where(np.isnan(nu), np.nan, student)))
+
+
+@dataclass(frozen=True, eq=False)
+class Estimate:
+    """The result of one estimator on one trial, or on a stack.
+
+    Arrays have the trial's leading shape, followed by K only when there are several terms. Failed fits in a stack hold nan.
+
+    Attributes
+    ----------
+    terms : tuple of str
+    estimate, std_error, df : ndarray (...) or (..., K)
+        On the scale named by `scale`: differences (identity), log odds ratios (logit), log rate ratios (log). Infinite df means normal.
+    status : ndarray (...) of Status codes
+    estimand, estimator, scale : str
+    methods : str
+        One sentence fit for a paper.
+    notes : tuple of str
+        What has to be known before the numbers are used.
+    details : dict
+        Further arrays of the fit: its criterion, variances, dispersion.
+    level : float
+        Confidence level of `conf_int`.
+    """
+
+    terms: tuple[str, ...]
+    estimate: Array
+    std_error: Array
+    df: Array
+    status: NDArray[np.int8]
+    estimand: str
+    estimator: str
+    scale: str
+    methods: str
+    notes: tuple[str, ...] = ()
+    details: dict[str, Any] = field(default_factory=dict)
+    level: float = 0.95
+
+    @property
+    def statistic(self) -> Array:
+        """The estimate over its standard error."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.asarray(self.estimate / self.std_error)
+
+    @property
+    def p_value(self) -> Array:
+        """Two-sided p."""
+        return two_sided_p(self.statistic, self.df)
+
+    @property
+    def conf_int(self) -> Array:
+        """Confidence limits ``(..., 2)`` at `level`."""
+        half = quantile(self.level, self.df) * self.std_error
+        return np.stack([self.estimate - half, self.estimate + half], -1)
+
+    def at(self, level: float) -> Estimate:
+        """The same fit with another confidence level."""
+        if not 0 < level < 1:
+            raise FitError(f"level is {level}; expected a number between 0 and 1, such as 0.9.")
+        return replace(self, level=level)
+
+    def tidy(self) -> pd.DataFrame:
+        """One row a term (and, in a stack, a replicate), with the columns that every result has."""
+        lead = np.shape(self.status)
+        shape = (*lead, len(self.terms))
+        limits = self.conf_int.reshape((*shape, 2))
+        table = {
+            name: np.broadcast_to(getattr(self, name).reshape(shape), shape).ravel()
+            for name in ("estimate", "std_error", "statistic", "df", "p_value")
+        }
+        count = int(np.prod(lead))
+        frame = pd.DataFrame(
+            {"term": list(self.terms) * count, **table, "conf_low": limits[..., 0].ravel(), "conf_high": limits[..., 1].ravel()}
+        )
+        names = [Status(int(code)).name.lower() for code in np.repeat(np.ravel(self.status), len(self.terms))]
+        frame = frame.assign(estimand=self.estimand, estimator=self.estimator, status=names)[list(COLUMNS)]
+        return frame.assign(replicate=np.repeat(np.arange(count), len(self.terms))) if lead else frame
+
+    def summary(self) -> str:
+        """Estimates, what they rest on, and one sentence of methods."""
+        from swedge._present.tables import text_table
+
+        rows = self.tidy().drop(columns=["estimand", "estimator"])
+        head = f"{self.estimator}: {self.estimand} ({SCALES[self.scale]}), {self.level:.1%} interval"
+        return "\n".join([head, text_table(rows), *(f"Note: {note}" for note in self.notes), f"Methods: {self.methods}"])
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Estimates with their intervals."""
+        from swedge._present.forest import draw_forest
+
+        _one(self)
+        labels = list(self.terms) if len(self.terms) > 1 else [self.estimator]
+        return draw_forest(labels, np.ravel(self.estimate), self.conf_int.reshape(-1, 2), SCALES[self.scale], ax=ax)
+
+
+SCALES = {"identity": "difference", "logit": "log odds ratio", "log": "log rate ratio"}
+
+
+def _one(estimate: Estimate) -> None:
+    if np.ndim(estimate.status):
+        raise DataError(f"This is a stack of {np.size(estimate.status)} fits; fit one trial to plot it.")
+
+
+@dataclass(frozen=True)
+class Wording:
+    """What a result is called: the words that go with its numbers."""
+
+    estimator: str
+    estimand: str
+    scale: str
+    methods: str
+    notes: tuple[str, ...] = ()
+
+
+def assemble(
+    trial: Trial,
+    terms: tuple[str, ...],
+    numbers: tuple[Array, Array, Array],
+    status: NDArray[np.int8],
+    wording: Wording,
+    details: dict[str, Array] | None = None,
+) -> Estimate:
+    """An estimate from rows ``(R or 1, K)`` of estimate, variance and df, and statuses ``(R or 1,)``.
+
+    Where a status is not usable, or no df are left, the numbers become nan.
+    """
+    estimate, variance, df = numbers
+    spent = np.where((df <= 0).any(-1), Status.NO_DEGREES_OF_FREEDOM, Status.OK)
+    bad = np.where(np.isfinite(variance).all(-1), spent, Status.RANK_DEFICIENT)
+    code = np.where(status <= Status.SINGULAR, np.maximum(bad, status), status)
+    usable = (code <= Status.SINGULAR)[:, None]
+    arrays = [_shaped(np.where(usable, rows, np.nan), trial.shape) for rows in (estimate, np.sqrt(variance), df)]
+    shown = {name: _shaped(rows[:, None], trial.shape) for name, rows in (details or {}).items()}
+    return Estimate(
+        terms=terms,
+        estimate=arrays[0],
+        std_error=arrays[1],
+        df=arrays[2],
+        status=_shaped(code[:, None], trial.shape).astype(np.int8),
+        estimand=wording.estimand,
+        estimator=wording.estimator,
+        scale=wording.scale,
+        methods=wording.methods,
+        notes=wording.notes,
+        details=shown,
+    )
+
+
+def _shaped(rows: NDArray[Any], lead: tuple[int, ...]) -> NDArray[Any]:
+    """``(R or 1, K)`` to the leading shape, with K kept only when there are several terms."""
+    terms = rows.shape[-1]
+    full = np.broadcast_to(rows, (int(np.prod(lead)), terms))
+    return full.reshape(lead if terms == 1 else (*lead, terms)).copy()

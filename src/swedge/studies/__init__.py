@@ -1,0 +1,22 @@
+"""Three published trials as objects, children to practise on, the real panel of authorities, and what few clusters do to a test."""
+
+from swedge.studies.children import read_children, simulate_children, write_children
+from swedge.studies.facts import family_safeguarding, family_valued, no_wrong_door
+from swedge.studies.panel import authority_panel, comparison_authorities
+from swedge.studies.sizes import size_table
+from swedge.studies.study import Outcome, PowerCall, Study
+
+__all__ = [
+    "Outcome",
+    "PowerCall",
+    "Study",
+    "authority_panel",
+    "comparison_authorities",
+    "family_safeguarding",
+    "family_valued",
+    "no_wrong_door",
+    "read_children",
+    "simulate_children",
+    "size_table",
+    "write_children",
+]

@@ -1,0 +1,265 @@
+"""A child-level file as a trial would receive it, simulated at a study's sizes. No child in it exists."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from os import PathLike
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from swedge.design import Allocation
+from swedge.design.validation import seed_number
+from swedge.errors import DataError, DesignError, listing, nearest
+from swedge.studies.covariates import draw_covariates, prognosis_of, with_gaps
+from swedge.studies.plans import plan_lengths
+from swedge.studies.study import Study
+
+Array = NDArray[np.float64]
+Index = NDArray[np.intp]
+
+#: Re-referrals within 12 months. Source: Department for Education open statistics.
+REREFERRED = 0.22
+
+#: Plans started over referrals, 62,000 over 630,000 a year, and the share of them that are second or later plans. Same source.
+PLANS, SUBSEQUENT = 62_000 / 630_000, 0.245
+
+#: Assumptions: share of children with a pre-proceedings meeting, of these with proceedings in 16 weeks, and days from referral to plan.
+MEETING, PROCEEDINGS = 0.04, 0.35
+PLAN_DELAY = (15, 46)
+
+#: Assumption: how authorities differ in outcomes other than the primary (standard deviation, logit or log length).
+AUTHORITY_SD = 0.1
+
+#: Days on a single plan are censored at 24 months. Source: the study's registered outcome.
+CENSORED_AT = 730
+
+DATES = ("referral_date", "plan_start")
+
+
+@dataclass(frozen=True)
+class _Children:
+    """Where and when each child was referred, under which treatment; the authority-by-period noise is drawn by outcome."""
+
+    names: tuple[str, ...]
+    risk: Array
+    authority: Index
+    period: Index
+    date: NDArray[np.datetime64]
+    treated: Index
+    noise: float
+
+    def shocks(self, rng: np.random.Generator, sd: float = 0.0) -> Array:
+        """Each child's authority effect plus authority-by-period noise ``(N,)``."""
+        shape = (len(self.names), int(self.period.max()) + 1)
+        table = sd * rng.standard_normal((shape[0], 1)) + self.noise * rng.standard_normal(shape)
+        return np.asarray(table[self.authority, self.period])
+
+
+def simulate_children(
+    study: Study,
+    seed: int,
+    *,
+    odds_ratio: float = 0.8,
+    secondary_odds_ratio: float = 1.0,
+    plan_ratio: float = 1.0,
+    noise: float = 0.0,
+    prognosis: float = 1.0,
+    comparators: Sequence[str] = (),
+    comparator_size: int | None = None,
+    without_proceedings: Collection[str] = (),
+    missing: bool = False,
+) -> pd.DataFrame:
+    """One row a child: authority, date of first referral, covariates, outcomes.
+
+    Dates are uniform over the window; a child is treated when the authority was live on the day of referral. Sizes and baseline risks are the
+    study's; every other share is a named constant of this module, of `covariates` or of `plans`, with its source or the word assumption.
+
+    Parameters
+    ----------
+    study : Study
+        With dates and the allocation carried out.
+    seed : int
+        The same seed gives the same children; turning on `missing` changes no other value.
+    odds_ratio : float
+        Of being looked after, treated against control, given authority, period and covariates.
+    secondary_odds_ratio : float
+        Of re-referral and of proceedings.
+    plan_ratio : float
+        Of the length of plans.
+    noise : float
+        Standard deviation of the authority-by-period effect: logit scale, and log length for plans.
+    prognosis : float
+        Multiplies the covariates' assumed effects on being looked after (`covariates.PROGNOSIS`).
+    comparators : sequence of str
+        Never-treated authorities to add. Their sizes are `comparator_size` (default: the mean of the study's), their risks are drawn from
+        the study's: both are assumptions.
+    without_proceedings : collection of str
+        Authorities that hold no proceedings data; the outcome is then missing for all their children.
+    missing : bool
+        Blank ethnicity, asylum seeking and gender at the trial's missing shares, completely at random.
+
+    Returns
+    -------
+    DataFrame
+        ``child_id, la, referral_date, treated``; ``age_group, gender, ethnicity, white_british_share`` (by authority and month), ``disability,
+        previous_plans, uasc``; ``factor_1B`` ... ``factor_4B, trio``; ``looked_after``; ``plan_start, plan_days`` (censored at 730; nan without
+        a plan), ``plan_open`` (1 where censored); ``rereferred`` (within 12 months); ``proceedings`` (nan without a pre-proceedings meeting).
+
+    Raises
+    ------
+    DesignError
+        If the study has no dates or sizes, the seed is no whole number, or a name is unknown or taken.
+
+    Examples
+    --------
+    >>> from swedge.studies import family_safeguarding
+    >>> children = simulate_children(family_safeguarding(), seed=0)
+    >>> len(children), int(children["proceedings"].isna().sum()) > 20_000
+    (27425, True)
+    """
+    allocation = _carried_out(study)
+    where, what, care, plans, again, court, gaps = (np.random.default_rng(s) for s in np.random.SeedSequence(seed_number(seed)).spawn(7))
+    children = _referrals(study, allocation, tuple(comparators), comparator_size, noise, where)
+    _check_names(without_proceedings, children.names)
+    rows = draw_covariates(children.authority, _month(children.date), study.ages, what)
+    odds, other = np.log(_positive(odds_ratio, "odds_ratio")), np.log(_positive(secondary_odds_ratio, "secondary_odds_ratio"))
+    outcomes = {
+        "looked_after": _looked_after(children, prognosis * prognosis_of(rows), odds, care),
+        **_plans(children, rows["previous_plans"].to_numpy(), _positive(plan_ratio, "plan_ratio"), plans),
+        "rereferred": _binary(_logit(REREFERRED) + other * children.treated + children.shocks(again, AUTHORITY_SD), again),
+        "proceedings": _proceedings(children, other, without_proceedings, court),
+    }
+    frame = pd.concat([_identity(children), rows, pd.DataFrame(outcomes)], axis=1)
+    return with_gaps(frame, gaps) if missing else frame
+
+
+def write_children(frame: pd.DataFrame, path: str | PathLike[str]) -> None:
+    """Write a child-level file as CSV with ISO dates; missing values are blank."""
+    frame.to_csv(path, index=False, date_format="%Y-%m-%d")
+
+
+def read_children(path: str | PathLike[str]) -> pd.DataFrame:
+    """Read back what `write_children` wrote: same columns, types and values.
+
+    Raises
+    ------
+    DataError
+        If a date column is missing, or holds something that is no date; the values themselves are not shown.
+    """
+    frame = pd.read_csv(path, float_precision="round_trip", dtype={"age_group": str})
+    lacking = [name for name in DATES if name not in frame.columns]
+    if lacking:
+        raise DataError(f"The file lacks {listing(lacking)}. Pass a file written by write_children.")
+    return frame.assign(**{name: _as_dates(frame[name]) for name in DATES})
+
+
+def _as_dates(column: pd.Series) -> pd.Series:
+    read = pd.to_datetime(column, format="%Y-%m-%d", errors="coerce")
+    lost = int((read.isna() & column.notna()).sum())
+    if lost:
+        raise DataError(f"{lost} of {len(column)} values of {column.name!r} are no dates. Write them as year-month-day.")
+    return read.astype("datetime64[s]")
+
+
+def _carried_out(study: Study) -> Allocation:
+    if study.allocation is None or not study.design.boundaries:
+        raise DesignError(f"{study.name} has no published go-live dates to simulate. Build a Study with a dated design and its allocation.")
+    return study.allocation
+
+
+def _referrals(study: Study, allocation: Allocation, comparators: tuple[str, ...], size: int | None, noise: float, rng: np.random.Generator) -> _Children:
+    design = study.design
+    taken = [name for name in comparators if name in design.clusters or comparators.count(name) > 1]
+    if taken:
+        raise DesignError(f"comparators names {listing(taken)} twice, or a cluster of the trial. Name other authorities once each.")
+    sizes = study.sizes or tuple(study.cell_sizes.sum(-1).astype(int))
+    added = round(np.mean(sizes)) if size is None else size
+    authority = np.repeat(np.arange(len(sizes) + len(comparators)), [*sizes, *[added] * len(comparators)])
+    risk = np.concatenate([study.baseline_risk, rng.choice(study.baseline_risk, len(comparators))])
+    edges = np.array(design.boundaries, dtype="datetime64[D]")
+    date = edges[0] + rng.integers(0, int((edges[-1] - edges[0]).astype(int)), len(authority))
+    order = np.lexsort((date, authority))
+    authority, date = authority[order], date[order]
+    live = allocation.calendar().set_index("cluster")["go_live"].reindex([*design.clusters, *comparators])
+    treated = date >= live.to_numpy(dtype="datetime64[D]")[authority]  # a date is never at or after NaT
+    return _Children((*design.clusters, *comparators), risk, authority, design.period_of(date), date, treated.astype(np.intp), noise)
+
+
+def _identity(children: _Children) -> pd.DataFrame:
+    columns = {
+        "child_id": np.arange(1, len(children.authority) + 1),
+        "la": np.array(children.names)[children.authority],
+        "referral_date": children.date.astype("datetime64[s]"),
+        "treated": children.treated,
+    }
+    return pd.DataFrame(columns)
+
+
+def _looked_after(children: _Children, prognosis: Array, effect: float, rng: np.random.Generator) -> Index:
+    intercept = _intercepts(children, prognosis)[children.authority]
+    return _binary(intercept + prognosis + effect * children.treated + children.shocks(rng), rng)
+
+
+def _intercepts(children: _Children, prognosis: Array) -> Array:
+    """Each authority's intercept ``(I,)``, by Newton, at which its children's mean untreated risk is its baseline risk."""
+    count = np.bincount(children.authority)
+    intercept = _logit(children.risk)
+    for _ in range(20):
+        risk = _expit(intercept[children.authority] + prognosis)
+        slope = np.bincount(children.authority, risk * (1 - risk))
+        intercept = intercept - (np.bincount(children.authority, risk) - count * children.risk) / slope
+    return intercept
+
+
+def _plans(children: _Children, previous: Index, ratio: float, rng: np.random.Generator) -> dict[str, ArrayLike]:
+    """Start, censored length and whether censored, of the children with a plan; drawn as a flow."""
+    before = (previous > 0).mean()
+    share = np.where(previous > 0, SUBSEQUENT * PLANS / before, (1 - SUBSEQUENT) * PLANS / (1 - before))
+    planned = rng.random(len(share)) < share
+    lengths = plan_lengths(len(share), rng, ratio**children.treated * np.exp(children.shocks(rng, AUTHORITY_SD)))
+    start = (children.date + rng.integers(*PLAN_DELAY, len(share))).astype("datetime64[s]")
+    return {
+        "plan_start": np.where(planned, start, np.datetime64("NaT", "s")),
+        "plan_days": np.where(planned, np.minimum(np.ceil(lengths), CENSORED_AT), np.nan),
+        "plan_open": np.where(planned, (lengths > CENSORED_AT).astype(float), np.nan),
+    }
+
+
+def _proceedings(children: _Children, effect: float, without: Collection[str], rng: np.random.Generator) -> Array:
+    known = ~np.isin(np.array(children.names), list(without))[children.authority]
+    met = (rng.random(len(known)) < MEETING) & known
+    issued = _binary(_logit(PROCEEDINGS) + effect * children.treated + children.shocks(rng, AUTHORITY_SD), rng)
+    return np.where(met, issued, np.nan)
+
+
+def _check_names(given: Collection[str], names: tuple[str, ...]) -> None:
+    unknown = [f"{name!r}.{nearest(name, names)}" for name in given if name not in names]
+    if unknown:
+        raise DesignError(f"without_proceedings names authorities that are not simulated: {listing(unknown)}")
+
+
+def _positive(value: float, name: str) -> float:
+    if not 0 < value < np.inf:
+        raise DesignError(f"{name} is {value}; expected a positive number, such as 0.8. 1 means no effect.")
+    return value
+
+
+def _month(date: NDArray[np.datetime64]) -> Index:
+    months = date.astype("datetime64[M]").astype(np.intp)
+    return np.asarray(months - months.min())
+
+
+def _binary(eta: Array, rng: np.random.Generator) -> Index:
+    return (rng.random(len(eta)) < _expit(eta)).astype(np.intp)
+
+
+def _expit(eta: Array) -> Array:
+    return np.asarray(1 / (1 + np.exp(-eta)))
+
+
+def _logit(risk: ArrayLike) -> Array:
+    share = np.asarray(risk, dtype=float)
+    return np.asarray(np.log(share / (1 - share)))
