@@ -1,4 +1,7 @@
-"""Design, power and analyse stepped-wedge cluster randomised trials with few clusters, and prove that you analysed the trial you planned."""
+"""Design, power and analyse stepped-wedge cluster randomised trials with few clusters.
+
+And prove that you analysed the trial you planned.
+"""
 
 from swedge.assumptions import (
     LTE,

@@ -54,8 +54,8 @@ _ADVICE = {
     Status.SINGULAR: "A variance component is estimated as zero. Few clusters cannot tell it from zero: prefer Kenward-Roger to"
     " Satterthwaite, which drops the component.",
     Status.NOT_CONVERGED: "The optimiser did not converge. Look for a cluster or period with hardly any data, or simplify the model.",
-    Status.SEPARATED: "The outcome is all 0 or all 1 in a group of cells that a coefficient singles out, so its estimate is infinite. Merge the"
-    " periods or levels concerned, or compare risks with a linear estimator.",
+    Status.SEPARATED: "The outcome is all 0 or all 1 in a group of cells that a coefficient singles out, so its estimate is infinite."
+    " Merge the periods or levels concerned, or compare risks with a linear estimator.",
     Status.RANK_DEFICIENT: "The cells observed do not identify every coefficient. Drop a covariate that repeats another, or check that some"
     " period holds treated and control clusters.",
     Status.NO_VARIATION: "Every outcome is the same, so there is nothing to estimate. Check that the right column was passed.",

@@ -171,3 +171,15 @@ def test_never_treated_clusters_have_no_go_live() -> None:
     calendar = Design.parallel(["a", "b"]).allocate({"a": 1, "b": 0}).calendar()
     assert calendar["cluster"].tolist() == ["a", "b"]
     assert calendar["go_live"].isna().tolist() == [False, True]
+
+
+def test_what_is_said_in_numpy_and_pandas_is_understood() -> None:
+    plain = Design.from_matrix(
+        [[0, 1, 1], [0, 0, None]], [1, 2], ["1", "2", "3"], boundaries=["2020-01-01", "2020-02-01", "2020-03-01", "2020-04-01"]
+    )
+    days = tuple(np.arange("2020-01", "2020-05", dtype="datetime64[M]").astype("datetime64[D]"))
+    array = np.array([[0, 1, 1], [0, 0, np.nan]])
+    assert Design.from_matrix(array, np.array([1, 2]), np.arange(1, 4), boundaries=days) == plain
+    table = pd.DataFrame({"p1": [False, False], "p2": [True, False], "p3": [1, pd.NA]})
+    assert Design.from_matrix(table, [1, 2], 3, boundaries=list(map(pd.Timestamp, days))) == plain
+    assert Design.stepped_wedge(clusters=6, clusters_per_sequence=2) == Design.stepped_wedge(clusters=6, periods=4)

@@ -65,8 +65,7 @@ def slot_model(y: Array, x: Array, n: Array, offset: Array, family: FamilyMaths,
 
 
 class SlotFit(NamedTuple):
-    """``beta (R, p)``, means ``mu (R, I, J)``, working weights ``w (R, I, J)``, ``root (R, p, p)`` = ``L^-1`` of ``LL' = x w x'``, status
-    ``(R,)``."""
+    """Coefficients ``(R, p)``, means and working weights ``(R, I, J)``, ``root (R, p, p)`` = ``L^-1`` of ``LL' = x w x'``, statuses."""
 
     beta: Array
     mu: Array

@@ -13,8 +13,7 @@ Array = NDArray[np.float64]
 
 
 class LeastSquares(NamedTuple):
-    """``beta (R, p)``, ``root (R, p, p)``, clusters' cross-products ``(R, I, p, p)`` and scores ``(R, I, p)``, weighted squares of cells
-    ``(R,)``."""
+    """Coefficients ``(R, p)``, ``L^-1``, clusters' cross-products ``(R, I, p, p)`` and scores ``(R, I, p)``, cells' weighted squares."""
 
     beta: Array
     root: Array

@@ -51,7 +51,7 @@ def wedge(
     import matplotlib.pyplot as plt
     from matplotlib.colors import ListedColormap
 
-    axes = plt.subplots(figsize=(8, 1.5 + 0.35 * len(labels)), layout="constrained")[1] if ax is None else ax
+    axes = plt.subplots(figsize=(8, min(1.5 + 0.35 * len(labels), 12)), layout="constrained")[1] if ax is None else ax
     days = np.array(boundaries, dtype="datetime64[D]").astype(np.float64)
     edges = days if boundaries else np.arange(states.shape[1] + 1) + 0.5
     colours = ListedColormap(list(COLOURS))
