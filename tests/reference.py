@@ -131,8 +131,11 @@ def fit_lmm(blocks: list[Block], reml: bool = True) -> tuple[Array, Gls]:
     return best, gls(blocks, best, reml)
 
 
-def derivatives(function: Callable[[Array], Array], at: Array) -> tuple[Array, Array]:
-    """Gradients and Hessians of a vector function by central differences, Richardson-extrapolated over three halvings of the step."""
+def derivatives(function: Callable[[Array], Array], at: Array, floor: float | Array = 0.02) -> tuple[Array, Array]:
+    """Gradients and Hessians of a vector function by central differences, Richardson-extrapolated over three sizes of the step.
+
+    The first step is a twentieth of each coordinate, or of `floor` where the coordinate is smaller.
+    """
     centre, size = function(at), len(at)
 
     def central(step: Array) -> tuple[Array, Array]:
@@ -147,7 +150,7 @@ def derivatives(function: Callable[[Array], Array], at: Array) -> tuple[Array, A
                 second[i, j] = second[j, i] = sum(corners) / (4 * step[i] * step[j])
         return (ahead - behind).T / (2 * step), np.moveaxis(second, -1, 0)
 
-    first_step = 0.05 * np.maximum(np.abs(at), 0.02)
+    first_step = 0.05 * np.maximum(np.abs(at), floor)
     table = [central(first_step / 2**level) for level in range(3)]
     for order in (1, 2):
         factor = 4**order
@@ -168,7 +171,8 @@ def satterthwaite_df(blocks: list[Block], theta: Array, reml: bool = True) -> fl
         fit = gls(blocks, np.append(point[:-1] ** 2, 1.0) * point[-1] ** 2, reml)
         return np.array([fit.criterion, fit.cov[0, 0]])
 
-    gradient, hessian = derivatives(deviance_and_variance, at)
+    # next to 0 the deviance hardly moves with a standard deviation, and short steps would only see rounding
+    gradient, hessian = derivatives(deviance_and_variance, at, floor=np.append(np.full(len(at) - 1, 0.2), 0.0))
     v = gls(blocks, theta, reml).cov[0, 0]
     return float(2 * v**2 / (gradient[1] @ (2 * np.linalg.pinv(hessian[0])) @ gradient[1]))
 
