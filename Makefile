@@ -75,9 +75,10 @@ pictures: $(VENV)/.demo
 LOWEST := build/lowest/bin/python
 lowest:
 	test -x $(LOWEST) || $(PYTHON) -m venv build/lowest
-	$(LOWEST) -m pip install --quiet --disable-pip-version-check --editable '.[dev]' $$($(LOWEST) -c '\
-	import tomllib; project = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
-	print(*(bound.replace(">=", "==") for bound in project["dependencies"] + project["optional-dependencies"]["report"]))')
+	$(LOWEST) -c 'import tomllib; project = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
+	bounds = project["dependencies"] + project["optional-dependencies"]["report"]; \
+	print(*(bound.replace(">=", "==") for bound in bounds), sep="\n")' > build/lowest.txt
+	$(LOWEST) -m pip install --quiet --disable-pip-version-check --editable '.[dev]' --constraint build/lowest.txt
 	$(LOWEST) -m pytest -n $(JOBS) -W default $(ARGS)
 
 clean:

@@ -15,6 +15,7 @@ nb_execution_mode = "auto"
 nb_execution_raise_on_error = True
 nb_execution_timeout = 600
 
+autodoc_default_options = {"members": True, "imported-members": True, "inherited-members": "tuple,int,BaseException"}
 autodoc_member_order = "bysource"
 autodoc_typehints = "description"
 autodoc_typehints_description_target = "documented"
@@ -24,4 +25,5 @@ napoleon_use_rtype = False
 html_theme = "pydata_sphinx_theme"
 html_title = "swedge"
 html_static_path = ["_static"]
+html_sidebars = {"**": []}
 html_theme_options = {"show_toc_level": 2, "navigation_with_keys": False}

@@ -14,6 +14,7 @@ from swedge.assumptions import (
     ExponentialDecay,
     Linear,
     NestedExchangeable,
+    ProportionalDecay,
     RandomEffects,
 )
 from swedge.design import Allocation, Constraint, Design, Stratum
@@ -21,7 +22,26 @@ from swedge.errors import DataError, DesignError, FitError, PlanError, Status, S
 from swedge.estimate import Estimate, Estimator, LinearEstimator, TestResult, WaldTest
 from swedge.estimators import FixedEffects, MixedModel, TwoWayFixedEffects, WithinPeriod
 from swedge.inference import PlaceboTest, RandomisationTest
-from swedge.power import Scenario, Shock, SimulatedPower, simulate_power
+from swedge.power import (
+    AnalyticPower,
+    ExactPower,
+    InformationContent,
+    Scenario,
+    Shock,
+    SimulatedPower,
+    analytic_power,
+    best_incomplete,
+    detectable_effect,
+    exact_power,
+    information_content,
+    optimal_shares,
+    power_over_allocations,
+    power_surface,
+    required_clusters,
+    required_size,
+    simulate_power,
+    variance_under,
+)
 from swedge.trial import Cells, Patterns, Trial
 
 __version__ = "0.1.0"
@@ -31,6 +51,7 @@ __all__ = [
     "PTE",
     "TATE",
     "Allocation",
+    "AnalyticPower",
     "ByExposure",
     "Cells",
     "Constant",
@@ -41,10 +62,12 @@ __all__ = [
     "DesignError",
     "Estimate",
     "Estimator",
+    "ExactPower",
     "Exchangeable",
     "ExponentialDecay",
     "FitError",
     "FixedEffects",
+    "InformationContent",
     "Linear",
     "LinearEstimator",
     "MixedModel",
@@ -52,6 +75,7 @@ __all__ = [
     "Patterns",
     "PlaceboTest",
     "PlanError",
+    "ProportionalDecay",
     "RandomEffects",
     "RandomisationTest",
     "Scenario",
@@ -65,5 +89,16 @@ __all__ = [
     "TwoWayFixedEffects",
     "WaldTest",
     "WithinPeriod",
+    "analytic_power",
+    "best_incomplete",
+    "detectable_effect",
+    "exact_power",
+    "information_content",
+    "optimal_shares",
+    "power_over_allocations",
+    "power_surface",
+    "required_clusters",
+    "required_size",
     "simulate_power",
+    "variance_under",
 ]

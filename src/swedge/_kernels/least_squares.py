@@ -5,11 +5,23 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from swedge._kernels.linalg import inverse_factor
 
 Array = NDArray[np.float64]
+
+
+# Outcomes whose differences are below this share of their size are all the same: only rounding tells them apart.
+SAME = 1e-13
+
+
+def varies(n: Array, y: Array, scatter: ArrayLike = 0.0) -> NDArray[np.bool_]:
+    """Whether outcomes ``(..., I, T)`` differ within a replicate, between cells or inside them (`scatter`, sums of squares)."""
+    y = np.where(n > 0, y, 0.0)
+    total = n.sum((-2, -1), keepdims=True)
+    centre = (n * y).sum((-2, -1), keepdims=True) / np.where(total > 0, total, 1.0)
+    return np.asarray((n * (y - centre) ** 2).sum((-2, -1)) + scatter > SAME**2 * (n * y**2).sum((-2, -1)))
 
 
 class LeastSquares(NamedTuple):

@@ -5,25 +5,28 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 Array = NDArray[np.float64]
 
-# Statistics closer than this share of the largest are tied.
+# Statistics closer than this share of the observed one are tied,
 TIE = 1e-9
+# and so are statistics closer than this share of their unit: what lies below is rounding, or the last step of an iteration.
+ROUNDING = 1e-9
 
 
-def exceedances(reference: Array, observed: Array) -> NDArray[np.int64]:
+def exceedances(reference: Array, observed: Array, unit: ArrayLike = 0.0) -> NDArray[np.int64]:
     """How many of ``reference (A, ...)`` are at least as far from 0 as ``observed (...)``.
 
-    Ties count. A statistic that could not be computed counts as extreme, so failures never make a p smaller.
+    Ties count; `unit` ``(...)`` is the size of a statistic that is not small, such as the spread of the outcome. A statistic that could not
+    be computed, the observed one too, counts as extreme, so failures never make a p smaller.
 
     >>> exceedances(np.array([1.0, -2.0, 0.5, np.nan]), np.array(-1.0))
     array(3)
     """
-    far = np.abs(reference)
-    slack = TIE * np.nanmax(np.concatenate([far, np.abs(observed)[None]]), axis=0)
-    return np.asarray((np.nan_to_num(far, nan=np.inf) >= np.abs(observed) - slack).sum(0))
+    far, near = np.abs(reference), np.abs(observed)
+    slack = TIE * np.where(np.isfinite(near), near, 0.0) + ROUNDING * np.asarray(unit)
+    return np.asarray((np.isnan(far) | np.isnan(near) | (far >= near - slack)).sum(0))
 
 
 class Accepted(NamedTuple):
@@ -49,7 +52,7 @@ class _Counts(NamedTuple):
         return np.asarray(self.always + inside - missing)
 
 
-def accepted_effects(reference: Array, slopes: Array, observed: float, alpha: float, extra: int = 0) -> Accepted:
+def accepted_effects(reference: Array, slopes: Array, observed: float, alpha: float, extra: int = 0, unit: float = 0.0) -> Accepted:
     """``{theta: p(theta) > alpha}`` for a linear statistic.
 
     Under an effect theta, allocation `r` gives ``a_r - theta k_r`` and the observed one ``b - theta``; it counts as extreme where
@@ -61,13 +64,16 @@ def accepted_effects(reference: Array, slopes: Array, observed: float, alpha: fl
         ``a_r`` and ``k_r``.
     extra : int
         Added to both counts of p: 1 when the reference was sampled, and the observed allocation is not in it.
+    unit : float
+        As in `exceedances`.
 
     Examples
     --------
-    >>> accepted_effects(np.array([1.0, 0.0, -0.5]), np.array([1.0, 0.0, 0.0]), observed=1.0, alpha=0.5)
-    Accepted(low=0.0, high=2.0, connected=True)
+    >>> low, high, _ = accepted_effects(np.array([1.0, 0.0, -0.5]), np.array([1.0, 0.0, 0.0]), observed=1.0, alpha=0.5)
+    >>> round(low, 6), round(high, 6)
+    (0.5, 1.5)
     """
-    counts = _stretches(reference, slopes, observed)
+    counts = _stretches(reference, slopes, observed, unit)
     points = np.unique(np.concatenate([counts.low, counts.high, counts.gap_low, counts.gap_high]))
     points = points[np.isfinite(points)]
     if not len(points):
@@ -80,11 +86,11 @@ def accepted_effects(reference: Array, slopes: Array, observed: float, alpha: fl
     return _hull(order, points)
 
 
-def _stretches(reference: Array, slopes: Array, observed: float) -> _Counts:
+def _stretches(reference: Array, slopes: Array, observed: float, unit: float) -> _Counts:
     with np.errstate(divide="ignore", invalid="ignore"):
         first = (observed - reference) / (1 - slopes)
         second = (reference + observed) / (1 + slopes)
-    scale = TIE * max(float(np.nanmax(np.abs(reference))), abs(observed))
+    scale = TIE * float(np.nanmax(np.abs(reference), initial=abs(observed))) + ROUNDING * unit
     usual, steep = np.abs(slopes) < 1 - TIE, np.abs(slopes) > 1 + TIE
     low, high = np.minimum(first, second) - scale, np.maximum(first, second) + scale
     ray_low, ray_high, always = _rays(reference, slopes, observed, ~(usual | steep), scale)

@@ -71,7 +71,7 @@ def cell_model(
 ) -> CellModel:
     """Flatten leading axes and centre the outcome, so that sums of squares do not cancel. Period columns must span a constant."""
     weight = n.sum((-2, -1), keepdims=True)
-    centre = (n * y).sum((-2, -1), keepdims=True) / weight
+    centre = (n * np.where(n > 0, y, 0.0)).sum((-2, -1), keepdims=True) / weight
     syy, sxy, sxx = scatter
     return CellModel(
         stacked(np.where(n > 0, y - centre, 0.0), lead, 2),

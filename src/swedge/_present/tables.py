@@ -31,9 +31,11 @@ class _Column(NamedTuple):
     numeric: bool
 
 
-P_VALUES = ("p", "p_value", "min_p", "p_placebo")
+P_VALUES = ("p", "p_value", "min_p")
 LIMITS = ("conf_low", "conf_high")
 DASH = "–"
+LONG = 40
+"""Longest cell, in characters, of a column that need not wrap."""
 
 
 def format_p(p: float) -> str:
@@ -56,7 +58,8 @@ def text_table(frame: Frame) -> str:
     ----------
     frame
         Anything with `columns` and `itertuples`. Columns `conf_low` and `conf_high` are joined to one interval, so that an infinite one
-        reads ``-inf to inf``; p values are written .0833 or <.001; any other column has as many decimals as its numbers need.
+        reads ``-inf to inf``; p values (``p``, ``p_value``, ``min_p``, ``p, ...``) are
+        written .0833 or <.001; any other column has as many decimals as its numbers need.
 
     Examples
     --------
@@ -92,7 +95,9 @@ def markdown_table(frame: Frame) -> str:
 
 
 def html_table(frame: Frame, caption: str = "") -> str:
-    """A ``<table>`` without style; every text is escaped, numeric cells have the class ``number``, and the caption is optional.
+    """A ``<table>`` without style; every text is escaped.
+
+    Numeric columns have the class ``number``, columns of long texts ``words``.
 
     Examples
     --------
@@ -156,7 +161,7 @@ def _rows(columns: Sequence[_Column]) -> list[tuple[str, ...]]:
 
 def _writer(name: str, values: Sequence[Any]) -> Callable[[Any], str]:
     """How to write the numbers of one column."""
-    if name in P_VALUES:
+    if name in P_VALUES or name.startswith("p, "):
         return lambda v: format_p(float(v))
     decimals = _decimals([float(v) for v in values])
     return lambda v: _number(float(v), decimals)
@@ -200,7 +205,8 @@ def _align(text: str, width: int, numeric: bool) -> str:
 
 
 def _class(column: _Column) -> str:
-    return ' class="number"' if column.numeric else ""
+    long = max(map(len, column.cells), default=0) > LONG
+    return ' class="number"' if column.numeric else ' class="words"' if long else ""
 
 
 def _pipe(text: str) -> str:

@@ -1,15 +1,10 @@
 """What is assumed of a trial: correlations, effect curves, estimands, families."""
 
-from swedge.assumptions.correlation import (
-    Correlation,
-    Exchangeable,
-    ExponentialDecay,
-    NestedExchangeable,
-    RandomEffects,
-    residual_variance,
-)
+from swedge.assumptions.correlation import Correlation, Exchangeable, ExponentialDecay, NestedExchangeable, ProportionalDecay
 from swedge.assumptions.effect import LTE, PTE, TATE, ByExposure, Constant, Delayed, EffectCurve, Estimand, Linear
 from swedge.assumptions.family import family_named
+from swedge.assumptions.layout import Layout, Part
+from swedge.assumptions.random_effects import RandomEffects, residual_variance
 
 __all__ = [
     "LTE",
@@ -23,8 +18,11 @@ __all__ = [
     "Estimand",
     "Exchangeable",
     "ExponentialDecay",
+    "Layout",
     "Linear",
     "NestedExchangeable",
+    "Part",
+    "ProportionalDecay",
     "RandomEffects",
     "family_named",
     "residual_variance",

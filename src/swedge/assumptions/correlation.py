@@ -1,9 +1,10 @@
-"""Correlation of outcomes within a cluster.
+"""Correlation of outcomes within a cluster, stated as correlations.
 
 Definitions, stated once. `sd` is the total standard deviation of an individual's outcome in one period. With ``tau2`` the variance of the
-cluster effect, ``gamma2`` of the cluster-by-period effect and ``sigma2`` the residual variance:
-``ICC = (tau2 + gamma2) / (tau2 + gamma2 + sigma2)``, within one period; ``CAC = tau2 / (tau2 + gamma2)``. On the logit scale the residual
-variance is ``pi^2 / 3``. Decay is counted in mean period lengths, so that unequal periods decay by the calendar.
+cluster effect, ``gamma2`` of the cluster-by-period effect, ``pi2`` of the individual's own effect (closed cohorts) and ``sigma2`` the
+residual variance: ``ICC = (tau2 + gamma2) / total``, within one period; ``CAC = tau2 / (tau2 + gamma2)``; ``IAC = pi2 / (pi2 + sigma2)``.
+The residual variance is ``sd^2 (1 - icc)(1 - iac)``. On the logit scale the residual variance is ``pi^2 / 3``. Decay is counted in mean
+period lengths, so that unequal periods decay by the calendar.
 
 References
 ----------
@@ -11,6 +12,8 @@ Hooper R, Teerenstra S, de Hoop E, Eldridge S (2016). Sample size calculation fo
 trials. Statistics in Medicine 35, 4718-4728.
 Kasza J, Hemming K, Hooper R, Matthews JNS, Forbes AB (2019). Impact of non-uniform correlation structure on sample size and power in
 multiple-period cluster randomised trials. Statistical Methods in Medical Research 28, 703-716.
+Li F (2020). Design and analysis considerations for cohort stepped wedge cluster randomized trials with a decay correlation structure.
+Statistics in Medicine 39, 438-455.
 """
 
 from __future__ import annotations
@@ -19,11 +22,9 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from numpy.typing import NDArray
 
+from swedge.assumptions.layout import Array, Layout, Part, autocorrelation
 from swedge.errors import DesignError
-
-Array = NDArray[np.float64]
 
 
 @runtime_checkable
@@ -32,20 +33,40 @@ class Correlation(Protocol):
 
     @property
     def components(self) -> tuple[str, ...]:
-        """Names of the random effects that make the structure, when it is a sum of such."""
+        """Names of the random effects that make the structure, when it is a sum of random intercepts."""
 
     def between(self, midpoints: Array, residual: float) -> Array:
-        """Covariance ``(T, T)`` of a cluster's period means, given period mid-points and the residual variance."""
+        """Covariance ``(T, T)`` of a cluster's true period means, given period mid-points and the residual variance."""
+
+    def parts(self, layout: Layout) -> list[Part]:
+        """The covariance of cells and individuals as a sum of parts, one a parameter."""
+
+
+class _Correlated:
+    """What structures stated as correlations share."""
+
+    icc: float | None
+
+    def between(self, midpoints: Array, residual: float) -> Array:
+        """Covariance ``(T, T)`` of the true cell means of one cluster, given the residual variance."""
+        share = given("icc", self.icc)
+        return np.asarray(residual * share / (1 - share) * self._shape(midpoints))
+
+    def _shape(self, midpoints: Array) -> Array:
+        """Correlation ``(T, T)`` of the true cell means."""
+        raise DesignError(f"{self!r} states no correlation of cell means.")
 
 
 @dataclass(frozen=True)
-class Exchangeable:
+class Exchangeable(_Correlated):
     """One random intercept a cluster: two outcomes of a cluster correlate `icc`, whatever their periods.
 
     Parameters
     ----------
     icc : float, optional
         Intracluster correlation, in [0, 1). Left out, the structure is one to estimate.
+    iac : float
+        Individual autocorrelation of a closed cohort, in [0, 1); 0 for cross-sections.
 
     Examples
     --------
@@ -55,23 +76,29 @@ class Exchangeable:
     """
 
     icc: float | None = None
+    iac: float = 0.0
 
     def __post_init__(self) -> None:
-        _check_share("icc", self.icc, closed=False)
+        check_share("icc", self.icc, closed=False)
+        check_share("iac", self.iac, closed=False)
 
     @property
     def components(self) -> tuple[str, ...]:
         """The random effects to estimate."""
         return ("cluster",)
 
-    def between(self, midpoints: Array, residual: float) -> Array:
-        """Covariance ``(T, T)`` of the true cell means of one cluster."""
-        return np.full((len(midpoints),) * 2, _between_variance(self.icc, residual))
+    def _shape(self, midpoints: Array) -> Array:
+        return np.ones((len(midpoints),) * 2)
+
+    def parts(self, layout: Layout) -> list[Part]:
+        """Cluster, individual (closed cohorts) and residual."""
+        icc = given("icc", self.icc)
+        return [layout.scaled(icc, self._shape(layout.midpoints)), *_individuals(layout, icc, self.iac)]
 
 
 @dataclass(frozen=True)
-class NestedExchangeable:
-    """A random intercept a cluster and one a cluster-period.
+class NestedExchangeable(_Correlated):
+    """A random intercept a cluster and one a cluster-period; with `iac`, the block-exchangeable structure of a closed cohort.
 
     Parameters
     ----------
@@ -79,6 +106,8 @@ class NestedExchangeable:
         Correlation of two outcomes of the same cluster and period, in [0, 1).
     cac : float, optional
         Cluster autocorrelation, in [0, 1]: correlation across periods over correlation within one.
+    iac : float
+        Individual autocorrelation of a closed cohort, in [0, 1); 0 for cross-sections.
 
     Examples
     --------
@@ -89,25 +118,47 @@ class NestedExchangeable:
 
     icc: float | None = None
     cac: float | None = None
+    iac: float = 0.0
 
     def __post_init__(self) -> None:
-        _check_share("icc", self.icc, closed=False)
-        _check_share("cac", self.cac, closed=True)
+        check_share("icc", self.icc, closed=False)
+        check_share("cac", self.cac, closed=True)
+        check_share("iac", self.iac, closed=False)
 
     @property
     def components(self) -> tuple[str, ...]:
         """The random effects to estimate."""
         return ("cluster", "cluster_period")
 
-    def between(self, midpoints: Array, residual: float) -> Array:
-        """Covariance ``(T, T)`` of the true cell means of one cluster."""
-        cac = _given("cac", self.cac)
-        same = np.eye(len(midpoints))
-        return _between_variance(self.icc, residual) * (cac + (1 - cac) * same)
+    def _shape(self, midpoints: Array) -> Array:
+        cac = given("cac", self.cac)
+        return np.asarray(cac + (1 - cac) * np.eye(len(midpoints)))
+
+    def parts(self, layout: Layout) -> list[Part]:
+        """Cluster, cluster-period, individual (closed cohorts) and residual."""
+        icc, cac = given("icc", self.icc), given("cac", self.cac)
+        periods = len(layout.midpoints)
+        own = [layout.scaled(icc * cac, np.ones((periods, periods))), layout.scaled(icc * (1 - cac), np.eye(periods))]
+        return [*own, *_individuals(layout, icc, self.iac)]
+
+    @classmethod
+    def from_alphas(cls, alpha0: float, alpha1: float, alpha2: float = 0.0) -> NestedExchangeable:
+        """The structure with within-period, between-period and within-individual correlations.
+
+        ``alpha2`` is the correlation of one individual's outcomes in two periods; leave it out for cross-sections.
+
+        Examples
+        --------
+        >>> NestedExchangeable.from_alphas(0.05, 0.04)
+        NestedExchangeable(icc=0.05, cac=0.8, iac=0.0)
+        """
+        if not 0 < alpha0 < 1:
+            raise DesignError(f"alpha0 is {alpha0}; expected a correlation above 0 and below 1.")
+        return cls(alpha0, alpha1 / alpha0, max((alpha2 - alpha1) / (1 - alpha0), 0.0) if alpha2 else 0.0)
 
 
 @dataclass(frozen=True)
-class ExponentialDecay:
+class ExponentialDecay(_Correlated):
     """Correlation that decays by `cac` for every mean period length between two period mid-points.
 
     Examples
@@ -118,94 +169,73 @@ class ExponentialDecay:
 
     icc: float | None = None
     cac: float | None = None
+    iac: float = 0.0
 
     def __post_init__(self) -> None:
-        _check_share("icc", self.icc, closed=False)
-        _check_share("cac", self.cac, closed=True)
+        check_share("icc", self.icc, closed=False)
+        check_share("cac", self.cac, closed=True)
+        check_share("iac", self.iac, closed=False)
 
     @property
     def components(self) -> tuple[str, ...]:
         """Decay is no sum of random intercepts."""
         return ()
 
-    def between(self, midpoints: Array, residual: float) -> Array:
-        """Covariance ``(T, T)`` of the true cell means of one cluster."""
-        return _between_variance(self.icc, residual) * _decay(midpoints, _given("cac", self.cac))
+    def _shape(self, midpoints: Array) -> Array:
+        return autocorrelation(midpoints, given("cac", self.cac))[0]
+
+    def parts(self, layout: Layout) -> list[Part]:
+        """Decaying cluster-period effects, the direction of their decay, individual (closed cohorts) and residual."""
+        icc = given("icc", self.icc)
+        shape, slope = autocorrelation(layout.midpoints, given("cac", self.cac))
+        return [layout.scaled(icc, shape), layout.scaled(0.0, icc * slope), *_individuals(layout, icc, self.iac)]
 
 
 @dataclass(frozen=True)
-class RandomEffects:
-    """Standard deviations of the random effects themselves, on the scale of the linear predictor.
+class ProportionalDecay(_Correlated):
+    """A closed cohort in which cluster and individual correlations both decay by `cac` a mean period length.
 
-    Parameters
-    ----------
-    cluster, cluster_period : float
-        Standard deviations of the cluster and the cluster-by-period effect.
-    residual : float, optional
-        Residual standard deviation of a Gaussian outcome. Binary and count outcomes have none.
-    autocorrelation : float
-        Correlation of the cluster-by-period effects one mean period apart, in [0, 1]; 0 makes them independent.
-
-    Examples
-    --------
-    >>> RandomEffects(cluster=1.0, cluster_period=0.5).between(np.arange(2.0), residual=1.0)
-    array([[1.25, 1.  ],
-           [1.  , 1.25]])
+    Two outcomes of one individual correlate ``cac^lag``, of two individuals ``icc cac^lag``.
     """
 
-    cluster: float = 0.0
-    cluster_period: float = 0.0
-    residual: float | None = None
-    autocorrelation: float = 0.0
+    icc: float | None = None
+    cac: float | None = None
 
     def __post_init__(self) -> None:
-        _check_share("autocorrelation", self.autocorrelation, closed=True)
-        for name in ("cluster", "cluster_period", "residual"):
-            _check_sd(name, getattr(self, name))
+        check_share("icc", self.icc, closed=False)
+        check_share("cac", self.cac, closed=False)
 
     @property
     def components(self) -> tuple[str, ...]:
-        """The random effects with a standard deviation above zero."""
-        return tuple(name for name in ("cluster", "cluster_period") if getattr(self, name) > 0)
+        """Decay is no sum of random intercepts."""
+        return ()
 
-    def between(self, midpoints: Array, residual: float) -> Array:
-        """Covariance ``(T, T)`` of the true cell means of one cluster; `residual` plays no part."""
-        return np.asarray(self.cluster**2 + self.cluster_period**2 * _decay(midpoints, self.autocorrelation))
+    def _shape(self, midpoints: Array) -> Array:
+        return autocorrelation(midpoints, given("cac", self.cac))[0]
 
-
-def residual_variance(correlation: Correlation, sd: float | None) -> float:
-    """Residual variance of a Gaussian outcome: ``sd^2 (1 - icc)``, or the named residual of `RandomEffects`.
-
-    >>> residual_variance(Exchangeable(0.25), sd=2.0)
-    3.0
-    """
-    if isinstance(correlation, RandomEffects):
-        return _given("residual", correlation.residual) ** 2
-    return _given("sd", sd) ** 2 * (1 - _given("icc", getattr(correlation, "icc", None)))
+    def parts(self, layout: Layout) -> list[Part]:
+        """Decaying cluster-period effects, decaying individual effects, and the direction of their common decay."""
+        icc = given("icc", self.icc)
+        shape, slope = autocorrelation(layout.midpoints, given("cac", self.cac))
+        own = [layout.scaled(icc, shape), layout.scaled(1 - icc, None, shape)]
+        return [*own, layout.scaled(0.0, icc * slope, (1 - icc) * slope)]
 
 
-def _between_variance(icc: float | None, residual: float) -> float:
-    share = _given("icc", icc)
-    return residual * share / (1 - share)
+def _individuals(layout: Layout, icc: float, iac: float) -> list[Part]:
+    """The individual's own effect, if its outcomes correlate, and the residual."""
+    periods = len(layout.midpoints)
+    residual = layout.scaled((1 - icc) * (1 - iac), None, np.eye(periods))
+    return [layout.scaled((1 - icc) * iac, None, np.ones((periods, periods))), residual] if iac else [residual]
 
 
-def _decay(midpoints: Array, per_period: float) -> Array:
-    """``per_period`` to the power of the distance between mid-points in mean period lengths, ``(T, T)``."""
-    gap = float(np.mean(np.diff(midpoints))) if len(midpoints) > 1 else 1.0
-    return np.asarray(per_period ** (np.abs(np.subtract.outer(midpoints, midpoints)) / gap))
-
-
-def _given(name: str, value: float | None) -> float:
+def given(name: str, value: float | None) -> float:
+    """The value of a parameter that a truth must state."""
     if value is None:
         raise DesignError(f"{name} has no value, so this structure is one to estimate. Give {name}= where a truth is assumed.")
     return value
 
 
-def _check_share(name: str, value: float | None, closed: bool) -> None:
+def check_share(name: str, value: float | None, closed: bool) -> None:
+    """Refuse what is no correlation; `closed` admits 1."""
     if value is not None and not (0 <= value < 1 or (closed and value == 1)):
         raise DesignError(f"{name} is {value}; expected a number in [0, 1{']' if closed else ')'}. Give a correlation, not a percentage.")
-
-
-def _check_sd(name: str, value: float | None) -> None:
-    if value is not None and not (0 <= value < np.inf):
-        raise DesignError(f"{name} is {value}; expected a standard deviation, finite and not negative.")

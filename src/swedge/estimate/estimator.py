@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from swedge._kernels.least_squares import varies
 from swedge.errors import FitError, Status
 from swedge.estimate.result import Estimate
 from swedge.trial import Trial
@@ -60,19 +61,19 @@ class LinearEstimator(Estimator):
 
     @abstractmethod
     def weights(self, trial: Trial) -> Array:
-        """Weights ``(..., I, T)``: the estimate is their sum over cell means."""
+        """Weights ``(..., I, T)``: the estimate is their sum over cell means. They add up to 0, and to 1 over treated cells."""
 
     def point(self, trial: Trial) -> Array:
-        """Point estimates ``(...)`` by the weights alone."""
-        shown = np.where(trial.n > 0, trial.outcome, 0.0)
-        return np.asarray((self.weights(trial) * shown).sum((-2, -1)))
+        """Point estimates ``(...)`` by the weights alone; nan where every outcome is the same."""
+        estimate = (self.weights(trial) * _about_mean(trial)).sum((-2, -1))
+        return np.asarray(np.where(varies(trial.n, trial.outcome), estimate, np.nan))
 
     def reference(self, trial: Trial, sequences: NDArray[np.int64], outcome: Array | None = None) -> Array:
         """Estimates under allocations ``sequences (A, I)``, ``(A, ...)``: one matrix product where cell counts are shared.
 
         `outcome` stands in for the cell means, ``(..., I, T)``.
         """
-        shown = np.where(trial.cells.n > 0, trial.outcome, 0.0) if outcome is None else outcome
+        shown = _about_mean(trial) if outcome is None else outcome
         if trial.cells.n.ndim > 2:
             lead = (len(sequences), *(1,) * len(trial.shape))
             return np.asarray((self.weights(trial.reallocated(sequences.reshape((*lead, -1)))) * shown).sum((-2, -1)))
@@ -96,3 +97,10 @@ class LinearEstimator(Estimator):
         from swedge._present.heatmap import draw_weights
 
         return draw_weights(self.weights(trial), trial.arm, trial.clusters, trial.periods, ax=ax)
+
+
+def _about_mean(trial: Trial) -> Array:
+    """Cell means about their average, 0 where nobody was observed. Weights add up to 0, so this only keeps digits."""
+    seen = trial.n > 0
+    average = np.where(seen, trial.outcome, 0.0).sum((-2, -1), keepdims=True) / np.maximum(seen.sum((-2, -1), keepdims=True), 1)
+    return np.where(trial.cells.n > 0, trial.outcome - average, 0.0)

@@ -21,6 +21,10 @@ Array = NDArray[np.float64]
 COLUMNS = ("term", "estimate", "std_error", "statistic", "df", "p_value", "conf_low", "conf_high", "estimand", "estimator", "status")
 
 
+# A standard error below this share of the estimate is what rounding leaves of a fit without residuals.
+EXACT = 1e-10
+
+
 def two_sided_p(statistic: ArrayLike, df: ArrayLike) -> Array:
     """Two-sided p of a t statistic; infinite df is the normal distribution.
 
@@ -161,11 +165,13 @@ def assemble(
 ) -> Estimate:
     """An estimate from rows ``(R or 1, K)`` of estimate, variance and df, and statuses ``(R or 1,)``.
 
-    Where a status is not usable, or no df are left, the numbers become nan.
+    Where a status is not usable, or no df are left, the numbers become nan. A fit that leaves no residual leaves no df, whatever its formula
+    for them says.
     """
     estimate, variance, df = numbers
-    spent = np.where((df <= 0).any(-1), Status.NO_DEGREES_OF_FREEDOM, Status.OK)
-    bad = np.where(np.isfinite(variance).all(-1), spent, Status.RANK_DEFICIENT)
+    lost = np.where(np.isfinite(variance).all(-1), Status.OK, Status.RANK_DEFICIENT)
+    spent = (df <= 0) | (variance < EXACT**2 * estimate**2)
+    bad = np.where(spent.any(-1), Status.NO_DEGREES_OF_FREEDOM, lost)
     code = np.where(status <= Status.SINGULAR, np.maximum(bad, status), status)
     usable = (code <= Status.SINGULAR)[:, None]
     arrays = [_shaped(np.where(usable, rows, np.nan), trial.shape) for rows in (estimate, np.sqrt(variance), df)]

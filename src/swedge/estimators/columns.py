@@ -57,6 +57,7 @@ def covariate_means(trial: Trial) -> Array:
     """Cell means of individual covariates about their overall mean, ``(..., q, I, T)``; centring only guards the arithmetic."""
     means = np.moveaxis(trial.cells.mean[..., 1:], -1, -3)
     weight = trial.n[..., None, :, :]
+    means = np.where(weight > 0, means, 0.0)
     centre = (weight * means).sum((-2, -1), keepdims=True) / weight.sum((-2, -1), keepdims=True)
     return np.asarray((means - centre) * (weight > 0))
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from swedge._kernels.least_squares import fit_cells
+from swedge._kernels.least_squares import fit_cells, varies
 from swedge._kernels.sandwich import cluster_robust
 from swedge.errors import FitError, Status, nearest
 from swedge.estimate import Estimate, LinearEstimator, Wording, assemble
@@ -68,7 +68,7 @@ class _IndicatorRegression(LinearEstimator):
         contrasts = np.eye(x.shape[-3])[-1:]
         robust = cluster_robust(self.vcov, fit.root, fit.crossed, fit.scores, contrasts)
         status = np.where(fit.definite, Status.OK, Status.RANK_DEFICIENT)
-        status = np.where(_varies(weight, y), status, Status.NO_VARIATION).astype(np.int8)
+        status = np.where(varies(weight, y), status, Status.NO_VARIATION).astype(np.int8)
         freedom = {"clusters": len(trial.clusters) - 1.0, "normal": np.inf}.get(self.df)
         df = robust.df if freedom is None else np.full_like(robust.df, freedom)
         wording = Wording(type(self).__name__, "treatment effect", "identity", self._methods(trial), trial.notes)
@@ -160,9 +160,3 @@ def _project(basis: Array, target: Array) -> Array:
     if basis.ndim == 2:
         return np.asarray((target @ basis) @ basis.T)
     return np.asarray((basis @ (np.swapaxes(basis, -1, -2) @ target[..., None]))[..., 0])
-
-
-def _varies(weight: Array, y: Array) -> NDArray[np.bool_]:
-    """Whether a replicate's cell means differ."""
-    shown = np.where(weight > 0, y, np.nan)
-    return np.asarray(np.nanmax(shown, (-2, -1)) > np.nanmin(shown, (-2, -1)))

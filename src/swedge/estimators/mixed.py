@@ -9,12 +9,14 @@ from numpy.typing import NDArray
 
 from swedge._kernels.glm import fit_slots, slot_model
 from swedge._kernels.laplace import fit_laplace
+from swedge._kernels.least_squares import varies
 from swedge._kernels.reml import CellModel, cell_model
 from swedge._kernels.reml_inference import MixedFit, fit_mixed
 from swedge.assumptions import Constant, Correlation, EffectCurve, Estimand, NestedExchangeable
 from swedge.errors import DataError, FitError, Status, nearest
 from swedge.estimate import Estimate, Estimator, Wording, assemble
 from swedge.estimators.columns import Effects, covariate_means, effects, padded, period_columns, slots, stack_columns
+from swedge.estimators.pieces import full
 from swedge.trial import Trial
 
 Array = NDArray[np.float64]
@@ -54,7 +56,7 @@ class MixedModel(Estimator):
     Examples
     --------
     >>> MixedModel()
-    MixedModel(correlation=NestedExchangeable(icc=None, cac=None), effect=Constant(), estimand=None, reml=True, quadrature=1,
+    MixedModel(correlation=NestedExchangeable(icc=None, cac=None, iac=0.0), effect=Constant(), estimand=None, reml=True, quadrature=1,
     df='kenward-roger')
     """
 
@@ -98,7 +100,8 @@ class MixedModel(Estimator):
         names = ("residual", "cluster", "cluster_period")
         variances = dict(zip(names, fit.variances.T, strict=False))
         numbers = (fit.estimate, fit.std_error**2, self._freedom(trial, fit.df))
-        return self._assemble(trial, parts, numbers, _status(model, fit), fit.criterion, variances)
+        moves = varies(full(trial.n, trial, 2), full(trial.outcome, trial, 2), model.syy)
+        return self._assemble(trial, parts, numbers, _status(model, fit, moves), fit.criterion, variances)
 
     def _cell_model(self, trial: Trial, parts: Effects) -> tuple[CellModel, int]:
         periods = period_columns(trial)
@@ -198,11 +201,10 @@ class MixedModel(Estimator):
         )
 
 
-def _status(model: CellModel, fit: MixedFit) -> NDArray[np.int8]:
+def _status(model: CellModel, fit: MixedFit, moves: NDArray[np.bool_]) -> NDArray[np.int8]:
     """Status of each replicate, the gravest last."""
     status = np.where(fit.singular, Status.SINGULAR, Status.OK)
     status = np.where(fit.converged, status, Status.NOT_CONVERGED)
     status = np.where(model.freedom > 0, status, Status.NO_DEGREES_OF_FREEDOM)
     status = np.where(fit.definite, status, Status.RANK_DEFICIENT)
-    spread = (model.n * model.y**2).sum((-2, -1)) + model.syy
-    return np.where(spread > 1e-20, status, Status.NO_VARIATION).astype(np.int8)
+    return np.where(moves, status, Status.NO_VARIATION).astype(np.int8)

@@ -1,6 +1,29 @@
 """Power: scenarios and simulation."""
 
+from swedge.power.analytic import AnalyticPower, analytic_power
+from swedge.power.content import InformationContent, best_incomplete, information_content, optimal_shares
+from swedge.power.exact import ExactPower, exact_power, variance_under
 from swedge.power.scenario import Scenario, Shock
+from swedge.power.search import detectable_effect, power_over_allocations, power_surface, required_clusters, required_size
 from swedge.power.simulate import SimulatedPower, simulate_power
 
-__all__ = ["Scenario", "Shock", "SimulatedPower", "simulate_power"]
+__all__ = [
+    "AnalyticPower",
+    "ExactPower",
+    "InformationContent",
+    "Scenario",
+    "Shock",
+    "SimulatedPower",
+    "analytic_power",
+    "best_incomplete",
+    "detectable_effect",
+    "exact_power",
+    "information_content",
+    "optimal_shares",
+    "power_over_allocations",
+    "power_surface",
+    "required_clusters",
+    "required_size",
+    "simulate_power",
+    "variance_under",
+]

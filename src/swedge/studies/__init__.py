@@ -2,7 +2,8 @@
 
 from swedge.studies.children import read_children, simulate_children, write_children
 from swedge.studies.facts import family_safeguarding, family_valued, no_wrong_door
-from swedge.studies.panel import authority_panel, comparison_authorities
+from swedge.studies.neighbours import comparison_authorities
+from swedge.studies.panel import authority_panel
 from swedge.studies.sizes import size_table
 from swedge.studies.study import Outcome, PowerCall, Study
 

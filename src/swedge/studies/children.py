@@ -10,10 +10,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from swedge.design import Allocation
-from swedge.design.validation import seed_number
+from swedge.design.validation import seed_number, whole
 from swedge.errors import DataError, DesignError, listing, nearest
-from swedge.studies.covariates import draw_covariates, prognosis_of, with_gaps
+from swedge.studies.covariates import PREVIOUS_PLANS, SHARE_DIGITS, draw_covariates, prognosis_of, with_gaps
 from swedge.studies.plans import plan_lengths
 from swedge.studies.study import Study
 
@@ -74,8 +73,8 @@ def simulate_children(
 ) -> pd.DataFrame:
     """One row a child: authority, date of first referral, covariates, outcomes.
 
-    Dates are uniform over the window; a child is treated when the authority was live on the day of referral. Sizes and baseline risks are the
-    study's; every other share is a named constant of this module, of `covariates` or of `plans`, with its source or the word assumption.
+    Dates are uniform over the window; a child is treated when the authority was live on the day of referral. Sizes and baseline risks are
+    the study's; every other share is a named constant of this module, of `covariates` or of `plans`, with a source or called an assumption.
 
     Parameters
     ----------
@@ -104,9 +103,10 @@ def simulate_children(
     Returns
     -------
     DataFrame
-        ``child_id, la, referral_date, treated``; ``age_group, gender, ethnicity, white_british_share`` (by authority and month), ``disability,
-        previous_plans, uasc``; ``factor_1B`` ... ``factor_4B, trio``; ``looked_after``; ``plan_start, plan_days`` (censored at 730; nan without
-        a plan), ``plan_open`` (1 where censored); ``rereferred`` (within 12 months); ``proceedings`` (nan without a pre-proceedings meeting).
+        ``child_id, la, referral_date, treated``; ``age_group, gender, ethnicity, white_british_share`` (by authority and month),
+        ``disability, previous_plans, uasc``; ``factor_1B`` to ``factor_4B``, ``trio``; ``looked_after``; ``plan_start``, ``plan_days``
+        (censored at 730; nan without a plan), ``plan_open`` (1 where censored); ``rereferred`` (within 12 months); ``proceedings`` (nan
+        without a pre-proceedings meeting).
 
     Raises
     ------
@@ -120,9 +120,8 @@ def simulate_children(
     >>> len(children), int(children["proceedings"].isna().sum()) > 20_000
     (27425, True)
     """
-    allocation = _carried_out(study)
     where, what, care, plans, again, court, gaps = (np.random.default_rng(s) for s in np.random.SeedSequence(seed_number(seed)).spawn(7))
-    children = _referrals(study, allocation, tuple(comparators), comparator_size, noise, where)
+    children = _referrals(study, tuple(comparators), comparator_size, noise, where)
     _check_names(without_proceedings, children.names)
     rows = draw_covariates(children.authority, _month(children.date), study.ages, what)
     odds, other = np.log(_positive(odds_ratio, "odds_ratio")), np.log(_positive(secondary_odds_ratio, "secondary_odds_ratio"))
@@ -149,11 +148,11 @@ def read_children(path: str | PathLike[str]) -> pd.DataFrame:
     DataError
         If a date column is missing, or holds something that is no date; the values themselves are not shown.
     """
-    frame = pd.read_csv(path, float_precision="round_trip", dtype={"age_group": str})
+    frame = pd.read_csv(path, dtype={"age_group": str})
     lacking = [name for name in DATES if name not in frame.columns]
     if lacking:
         raise DataError(f"The file lacks {listing(lacking)}. Pass a file written by write_children.")
-    return frame.assign(**{name: _as_dates(frame[name]) for name in DATES})
+    return frame.assign(**{name: _as_dates(frame[name]) for name in DATES}).round({"white_british_share": SHARE_DIGITS})
 
 
 def _as_dates(column: pd.Series) -> pd.Series:
@@ -164,28 +163,31 @@ def _as_dates(column: pd.Series) -> pd.Series:
     return read.astype("datetime64[s]")
 
 
-def _carried_out(study: Study) -> Allocation:
-    if study.allocation is None or not study.design.boundaries:
-        raise DesignError(f"{study.name} has no published go-live dates to simulate. Build a Study with a dated design and its allocation.")
-    return study.allocation
+def _referrals(study: Study, comparators: tuple[str, ...], size: int | None, noise: float, rng: np.random.Generator) -> _Children:
+    """Children in order of authority and date."""
+    live = np.array([*study.go_live.values(), *["NaT"] * len(comparators)], dtype="datetime64[D]")
+    names, sizes, risk = _authorities(study, comparators, size, rng)
+    authority = np.repeat(np.arange(len(sizes)), sizes)
+    edges = np.array(study.design.boundaries, dtype="datetime64[D]")
+    day = rng.integers(0, int((edges[-1] - edges[0]).astype(int)), len(authority))
+    date = edges[0] + day[np.lexsort((day, authority))]
+    treated = (date >= live[authority]).astype(np.intp)  # no date is at or after NaT
+    return _Children(names, risk, authority, study.design.period_of(date), date, treated, noise)
 
 
-def _referrals(study: Study, allocation: Allocation, comparators: tuple[str, ...], size: int | None, noise: float, rng: np.random.Generator) -> _Children:
-    design = study.design
-    taken = [name for name in comparators if name in design.clusters or comparators.count(name) > 1]
+def _authorities(
+    study: Study, comparators: tuple[str, ...], size: int | None, rng: np.random.Generator
+) -> tuple[tuple[str, ...], Index, Array]:
+    """Names, sizes and baseline risks: the study's, then the comparators'."""
+    taken = sorted({name for name in comparators if name in study.design.clusters or comparators.count(name) > 1})
     if taken:
-        raise DesignError(f"comparators names {listing(taken)} twice, or a cluster of the trial. Name other authorities once each.")
-    sizes = study.sizes or tuple(study.cell_sizes.sum(-1).astype(int))
-    added = round(np.mean(sizes)) if size is None else size
-    authority = np.repeat(np.arange(len(sizes) + len(comparators)), [*sizes, *[added] * len(comparators)])
+        raise DesignError(
+            f"comparators names a cluster of the trial, or an authority twice: {listing(taken)}. Name other authorities once each."
+        )
+    own = np.array(study.sizes, dtype=np.intp) if study.sizes else study.cell_sizes.sum(-1).astype(np.intp)
+    each = round(float(own.mean())) if size is None else whole(size, "comparator_size", least=1)
     risk = np.concatenate([study.baseline_risk, rng.choice(study.baseline_risk, len(comparators))])
-    edges = np.array(design.boundaries, dtype="datetime64[D]")
-    date = edges[0] + rng.integers(0, int((edges[-1] - edges[0]).astype(int)), len(authority))
-    order = np.lexsort((date, authority))
-    authority, date = authority[order], date[order]
-    live = allocation.calendar().set_index("cluster")["go_live"].reindex([*design.clusters, *comparators])
-    treated = date >= live.to_numpy(dtype="datetime64[D]")[authority]  # a date is never at or after NaT
-    return _Children((*design.clusters, *comparators), risk, authority, design.period_of(date), date, treated.astype(np.intp), noise)
+    return (*study.design.clusters, *comparators), np.concatenate([own, np.full(len(comparators), each, dtype=np.intp)]), risk
 
 
 def _identity(children: _Children) -> pd.DataFrame:
@@ -216,7 +218,7 @@ def _intercepts(children: _Children, prognosis: Array) -> Array:
 
 def _plans(children: _Children, previous: Index, ratio: float, rng: np.random.Generator) -> dict[str, ArrayLike]:
     """Start, censored length and whether censored, of the children with a plan; drawn as a flow."""
-    before = (previous > 0).mean()
+    before = 1 - PREVIOUS_PLANS[0]
     share = np.where(previous > 0, SUBSEQUENT * PLANS / before, (1 - SUBSEQUENT) * PLANS / (1 - before))
     planned = rng.random(len(share)) < share
     lengths = plan_lengths(len(share), rng, ratio**children.treated * np.exp(children.shocks(rng, AUTHORITY_SD)))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -22,7 +24,7 @@ AGE_GROUPS = {
 WHITE_BRITISH, WHITE_BRITISH_SD = 0.7, 0.8
 OTHER_ETHNICITIES = {"White other": 0.2, "Mixed": 0.25, "Asian": 0.25, "Black": 0.2, "Other": 0.1}
 
-#: Assumptions: shares of boys, of disabled children, of unaccompanied asylum seekers, and of children with one and with more previous plans.
+#: Assumptions: shares of boys, of disabled children, of unaccompanied asylum seekers; and of children with no, one and more previous plans.
 MALE, DISABLED, ASYLUM_SEEKER = 0.51, 0.12, 0.005
 PREVIOUS_PLANS = (0.93, 0.05, 0.02)
 
@@ -30,11 +32,14 @@ PREVIOUS_PLANS = (0.93, 0.05, 0.02)
 #: Source: Department for Education open statistics. They are drawn independently, as their joint shares are not published.
 FACTORS = {"1B": 0.143, "2B": 0.141, "3A": 0.113, "3B": 0.317, "3C": 0.050, "4B": 0.335}
 
+#: Digits of the share of white British children, so that a file written and read back is the same.
+SHARE_DIGITS = 4
+
 #: Missing shares in the trial. Source: the evaluators' published analysis code and the protocol wording quoted in it.
 MISSING = {"ethnicity": 0.09, "uasc": 0.06, "gender": 0.035}
 
 #: Assumption: log odds of being looked after, against the first level. Each authority's intercept is solved to keep its baseline risk.
-PROGNOSIS = {
+PROGNOSIS: dict[str, dict[Any, float]] = {
     "age_group": {"unborn": 0.6, "0": 0.4, "1-4": 0.0, "5-9": -0.2, "10-12": -0.1},
     "previous_plans": {1: 0.5, 2: 0.8},
     "disability": {1: 0.2},
@@ -70,7 +75,8 @@ def draw_covariates(authority: Index, month: Index, ages: str, rng: np.random.Ge
 
 def prognosis_of(rows: pd.DataFrame) -> Array:
     """Sum of the covariates' assumed log odds ``(N,)``; levels without an entry count 0."""
-    return np.asarray(sum(rows[name].map(effects).fillna(0.0) for name, effects in PROGNOSIS.items()), dtype=float)
+    parts = [rows[name].map(effects).fillna(0.0).to_numpy(dtype=float) for name, effects in PROGNOSIS.items()]
+    return np.asarray(np.sum(parts, axis=0))
 
 
 def with_gaps(rows: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
@@ -99,4 +105,4 @@ def _ethnicity(authority: Index, rng: np.random.Generator) -> NDArray[np.str_]:
 def _share_by_month(authority: Index, month: Index, flag: NDArray[np.bool_]) -> Array:
     """Mean of a flag in each authority and month, looked up for every child."""
     at = authority * (month.max() + 1) + month
-    return np.asarray((np.bincount(at, flag) / np.maximum(np.bincount(at), 1))[at].round(4))
+    return np.asarray((np.bincount(at, flag) / np.maximum(np.bincount(at), 1))[at].round(SHARE_DIGITS))

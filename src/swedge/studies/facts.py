@@ -34,7 +34,7 @@ class Adopters(NamedTuple):
 SAFEGUARDING_ADOPTERS = Adopters(
     "Family Safeguarding",
     ("Hertfordshire", "Luton", "Peterborough", "Bracknell Forest", "West Berkshire", "Cambridgeshire"),
-    "16 authorities used Family Safeguarding by December 2021 and not all of them are named here, so the control group may hold unnamed adopters.",
+    "16 authorities used Family Safeguarding by December 2021, not all named here, so the control group may hold unnamed adopters.",
 )
 
 #: Adopters of the two sister programmes. Source: the published pilot report and project pages.
@@ -50,15 +50,23 @@ _SAFEGUARDING_GO_LIVE = {
 }
 
 _SAFEGUARDING_OUTCOMES = (
-    Outcome("looked_after", "looked after within 18 months of the first referral in the window; ages 0 to 12 and unborn", "binomial", 18, primary=True),
-    Outcome("returned", "new child protection plan, child-in-need plan or care after a plan ended, within 36 months of referral", "binomial", 36),
+    Outcome(
+        "looked_after",
+        "looked after within 18 months of the first referral in the window, ages 0 to 12 and unborn",
+        "binomial",
+        18,
+        primary=True,
+    ),
+    Outcome(
+        "returned", "new child protection plan, child-in-need plan or care after a plan ended, within 36 months of referral", "binomial", 36
+    ),
     Outcome("plan_days", "days on a single child protection plan, censored at 24 months", "gaussian", 24),
     Outcome("plan_days_total", "total days on child protection plans over 36 months", "gaussian", 36),
     Outcome("proceedings", "care proceedings within 16 weeks of the first pre-proceedings (PLO) meeting", "binomial"),
     Outcome(
         "rereferred_trio",
-        "re-referral for domestic abuse, parental mental health or substance misuse within 18 months of the first referral in the window that"
-        " names one of these; treatment is redefined from that referral",
+        "re-referral for domestic abuse, parental mental health or substance misuse within 18 months of the first referral in the window"
+        " that names one of these; treatment is redefined from that referral",
         "binomial",
         18,
     ),
@@ -91,7 +99,8 @@ def family_safeguarding() -> Study:
         analysed=27_406,
         ages="0-12 and unborn",
         notes=(
-            "Strata are readiness: Walsall and Lancashire take steps 1 and 2, the other three steps 3 to 5. Cambridgeshire was the pilot, not a cluster.",
+            "Strata are readiness: Walsall and Lancashire take steps 1 and 2, the other three steps 3 to 5. Cambridgeshire was the"
+            " pilot, not a cluster.",
             "Sizes are children before 19 exclusions; 27,406 were analysed, of 51,000 planned.",
             "Periods of six months were planned; the dates carried out make them 184, 153, 147, 210, 120 and 185 days.",
             "The 18-month window crosses go-live: with uniform referrals and hazard, 52.2% of control children's follow-up is already under"
@@ -133,10 +142,10 @@ def no_wrong_door() -> Study:
         ages="12-17",
         power_call=call,
         notes=(
-            "Clusters are numbered by go-live, because the authority behind each date is not among the published facts used here; five were planned"
+            "Clusters are numbered by go-live: the authority behind each date is not among the published facts used here. Five were planned"
             f" and one left. Adopters of the programme: {', '.join(NO_WRONG_DOOR_ADOPTERS.authorities)}.",
-            "Two strata of two are published, and who is in them is not: that the first two go-lives form one is an assumption, which does not"
-            " change the count of 4.",
+            "Two strata are published, their members are not: that the first two go-lives form one is an assumption, which leaves the"
+            " count at 4.",
             "Baseline risk and cell size are those of the power call, not observed ones.",
         ),
         sources=(("design", CODE), ("allocation", CODE), ("power_call", CODE)),
@@ -159,8 +168,8 @@ def family_valued() -> Study:
         planned=78_000,
         ages="0-17",
         notes=(
-            "No go-live dates, strata or order are among the published facts used here: the design is undated, one authority a step, unrestricted.",
-            "The five authorities are the programme's named adopters; that they are the trial's five clusters rests on the number agreeing.",
+            "No dates, strata or order are among the published facts used here: the design is undated, one authority a step, unrestricted.",
+            "The authorities are the programme's named adopters; that they are the trial's five clusters rests on the number agreeing.",
             "Sizes and baseline risks are not published: pass size= and baseline= to scenario.",
         ),
         sources=(("clusters", PILOT), ("planned", CODE)),

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import datetime as dt
+from collections.abc import Iterable
 from dataclasses import replace
-from os import PathLike
 
-import numpy as np
 import pandas as pd
 
-from swedge.errors import DataError, listing, nearest
-from swedge.studies.facts import NO_WRONG_DOOR_ADOPTERS, SAFEGUARDING_ADOPTERS, VALUED_ADOPTERS, family_safeguarding
+from swedge.errors import DataError, listing
+from swedge.studies.facts import family_safeguarding
+from swedge.studies.neighbours import KEYS, NEIGHBOUR_KEYS, Path, authority_codes, controls_of, read_table
 from swedge.studies.study import Study
 from swedge.trial import Trial
-
-Path = str | PathLike[str]
-
-KEYS = ("la_code", "la_name", "year")
-NEIGHBOUR_KEYS = ("la_code", "la_name", "rank", "neighbour_la_code")
-SISTERS = (VALUED_ADOPTERS, NO_WRONG_DOOR_ADOPTERS)
 
 
 def authority_panel(
@@ -54,8 +48,8 @@ def authority_panel(
     exclude_sisters : bool
         Also leave out known adopters of the sister programmes, Family Valued and No Wrong Door.
     years : iterable of int, optional
-        Reporting years. Left out: every year in which the outcome was published for at least one of the study's authorities. Years long after the
-        trial add comparison authorities that may have adopted the programme meanwhile.
+        Reporting years. Left out: every year in which the outcome was published for at least one of the study's authorities, as early
+        years show whether trends were parallel. The later a year, the likelier that comparison authorities have adopted the programme.
     balanced : bool
         Drop comparison authorities without the outcome in some year, and name them in the notes. False keeps them with what they have. The
         study's own authorities always stay.
@@ -68,9 +62,9 @@ def authority_panel(
         If a column, year or authority is missing, or no comparison authority is left.
     """
     programme = family_safeguarding() if study is None else study
-    panel = _read(panel_csv, (*KEYS, outcome, *([size] if size else [])))
-    codes = _codes(panel, programme)
-    controls, notes = _controls(panel, _read(neighbours_csv, NEIGHBOUR_KEYS), codes, neighbours, exclude_sisters)
+    panel = read_table(panel_csv, (*KEYS, outcome, *([size] if size else [])))
+    codes = authority_codes(panel, programme)
+    controls, notes = controls_of(panel, read_table(neighbours_csv, NEIGHBOUR_KEYS), codes, neighbours, exclude_sisters)
     chosen = _years(panel, outcome, codes, years)
     rows = _rows(panel, {**codes, **controls}, chosen, outcome)
     kept, lost = _balanced(rows, outcome, list(controls), len(chosen)) if balanced else (rows, ())
@@ -81,15 +75,6 @@ def authority_panel(
     return replace(trial, notes=(*notes, *lost, *_calendar_notes(programme, starts, chosen), *trial.notes))
 
 
-def comparison_authorities(
-    panel_csv: Path, neighbours_csv: Path, *, study: Study | None = None, neighbours: int = 10, exclude_sisters: bool = False
-) -> pd.DataFrame:
-    """Who the comparison authorities are: one row a cluster and neighbour, with ``authority, rank, neighbour, excluded`` (why, or blank)."""
-    programme = family_safeguarding() if study is None else study
-    panel, table = _read(panel_csv, KEYS), _read(neighbours_csv, NEIGHBOUR_KEYS)
-    return _candidates(panel, table, _codes(panel, programme), neighbours, exclude_sisters)
-
-
 def first_treated_years(study: Study) -> dict[str, int]:
     """The reporting year (named by the 31 March on which it ends) that holds each cluster's go-live.
 
@@ -98,73 +83,7 @@ def first_treated_years(study: Study) -> dict[str, int]:
     >>> first_treated_years(family_safeguarding())["Walsall"]
     2021
     """
-    if study.allocation is None or not study.design.boundaries:
-        raise DataError(f"{study.name} has no published go-live dates, so no year is the first treated one.")
-    live = study.allocation.calendar().set_index("cluster")["go_live"]
-    return {name: int(day.year + (day.month >= 4)) for name, day in live.items()}
-
-
-def _read(path: Path, columns: Sequence[str]) -> pd.DataFrame:
-    frame = pd.read_csv(path)
-    lacking = [f"{name!r}.{nearest(name, frame.columns)}" for name in columns if name not in frame.columns]
-    if lacking:
-        raise DataError(f"{path} lacks {listing(lacking)} Columns are {listing(list(frame.columns), 8)}.")
-    return frame
-
-
-def _names(panel: pd.DataFrame) -> pd.Series:
-    """Each code's name in its latest year: names change, codes do not."""
-    return panel.sort_values("year").groupby("la_code")["la_name"].last()
-
-
-def _codes(panel: pd.DataFrame, study: Study) -> dict[str, int]:
-    """The code of each of the study's authorities, whose names must match exactly."""
-    known = {name: int(code) for code, name in _names(panel).items()}
-    absent = [f"{name!r}.{nearest(name, known)}" for name in study.design.clusters if name not in known]
-    if absent:
-        raise DataError(f"The panel has no authority called {listing(absent)} Names must match exactly; correct the study's or the panel's.")
-    return {name: known[name] for name in study.design.clusters}
-
-
-def _candidates(panel: pd.DataFrame, table: pd.DataFrame, codes: dict[str, int], count: int, sisters: bool) -> pd.DataFrame:
-    """Every cluster's nearest neighbours, with the reason why one is no comparison authority."""
-    names = _names(panel)
-    lacking = [name for name, code in codes.items() if code not in set(table["la_code"])]
-    if lacking:
-        raise DataError(f"The neighbour table has no rows for {listing(lacking)}. Complete it, or leave the authority out of the study.")
-    near = table[table["la_code"].isin(codes.values()) & (table["rank"] <= count)].sort_values(["la_code", "rank"], ignore_index=True)
-    unknown = sorted(set(near["neighbour_la_code"]) - set(names.index))
-    if unknown:
-        raise DataError(f"{len(unknown)} neighbours are not in the panel: codes {listing(unknown)}. Use tables of the same year.")
-    found = near["neighbour_la_code"].map(names)
-    own = near["la_code"].map({code: name for name, code in codes.items()})
-    rows = pd.DataFrame({"authority": own, "rank": near["rank"], "neighbour": found, "code": near["neighbour_la_code"]})
-    return rows.assign(excluded=found.map(_reasons(codes, sisters)).fillna(""))
-
-
-def _reasons(codes: dict[str, int], sisters: bool) -> dict[str, str]:
-    groups = (*SISTERS, SAFEGUARDING_ADOPTERS) if sisters else (SAFEGUARDING_ADOPTERS,)
-    adopters = {name: f"known adopter of {group.programme}" for group in groups for name in group.authorities}
-    return {**adopters, **dict.fromkeys(codes, "a cluster of the study")}
-
-
-def _controls(
-    panel: pd.DataFrame, table: pd.DataFrame, codes: dict[str, int], count: int, sisters: bool
-) -> tuple[dict[str, int], tuple[str, ...]]:
-    """Names and codes of the comparison authorities, and what a reader must know of them."""
-    rows = _candidates(panel, table, codes, count, sisters)
-    kept, out = rows[rows["excluded"] == ""], rows[rows["excluded"] != ""]
-    controls = {name: int(code) for name, code in zip(kept["neighbour"], kept["code"], strict=True)}
-    removed = [f"{name} ({why})" for name, why in sorted(set(zip(out["neighbour"], out["excluded"], strict=True)))]
-    notes = [
-        f"Comparison authorities: the {count} nearest statistical neighbours of each of {len(codes)} authorities, {len(controls)} in all."
-        f" Excluded: {listing(removed, 20) or 'none'}. Known adopters of Family Safeguarding are {', '.join(SAFEGUARDING_ADOPTERS.authorities)}.",
-        SAFEGUARDING_ADOPTERS.note,
-    ]
-    still = sorted(name for group in SISTERS for name in group.authorities if name in controls)
-    if still:
-        notes.append(f"Adopters of a sister programme among the controls: {', '.join(still)}. exclude_sisters=True leaves them out.")
-    return controls, tuple(notes)
+    return {name: day.year + (day.month >= 4) for name, day in study.go_live.items()}
 
 
 def _years(panel: pd.DataFrame, outcome: str, codes: dict[str, int], years: Iterable[int] | None) -> list[int]:
@@ -175,7 +94,9 @@ def _years(panel: pd.DataFrame, outcome: str, codes: dict[str, int], years: Iter
     chosen = available if years is None else sorted(set(years))
     unknown = [year for year in chosen if year not in available]
     if unknown or not chosen:
-        raise DataError(f"{outcome!r} was not published for {listing(unknown) or 'no year'}; it has {available[0]} to {available[-1]}. Choose years among these.")
+        raise DataError(
+            f"years holds {listing(unknown) or 'nothing'}; {outcome!r} has {available[0]} to {available[-1]}. Choose from these."
+        )
     return chosen
 
 
@@ -197,7 +118,7 @@ def _balanced(rows: pd.DataFrame, outcome: str, controls: list[str], years: int)
     if not short:
         return rows, ()
     shown = [f"{name} ({int(seen[name])} of {years})" for name in short]
-    note = f"{len(short)} comparison authorities were dropped for years without {outcome}: {listing(shown, 20)}. balanced=False keeps them."
+    note = f"{len(short)} comparison authorities were dropped for years without {outcome}: {'; '.join(shown)}. balanced=False keeps them."
     return rows[~rows["authority"].isin(short)], (note,)
 
 
@@ -217,7 +138,5 @@ def _calendar_notes(study: Study, starts: dict[str, int], years: list[int]) -> t
 
 def _share_treated(study: Study, name: str, year: int) -> float:
     """Share of the reporting year's days that came on or after go-live."""
-    assert study.allocation is not None
-    live = study.allocation.calendar().set_index("cluster")["go_live"][name]
-    end, start = pd.Timestamp(year, 4, 1), pd.Timestamp(year - 1, 4, 1)
-    return float(np.clip((end - live) / (end - start), 0, 1))
+    first, after = dt.date(year - 1, 4, 1), dt.date(year, 4, 1)
+    return (after - study.go_live[name]) / (after - first)

@@ -20,7 +20,7 @@ BANDS = (3.0, 6.0, 12.0, 24.0)
 #: Open plans at 31 March by length: up to 3 months, 3 to 6, 6 to 12, 12 to 24, longer. Source: Department for Education open statistics.
 STOCK = (0.315, 0.255, 0.263, 0.144, 0.023)
 
-#: Plans open at 31 March over plans started in a year, in months: 9.2 to 9.7 in 2016 to 2025. Source: Department for Education open statistics.
+#: Plans open at 31 March over plans started in a year, in months: 9.2 to 9.7 in 2016 to 2025. Source: as `STOCK`.
 MEAN_MONTHS = 9.4
 
 #: Plans that end, per month and open plan, in each band. Computed from `STOCK` and `MEAN_MONTHS` by solving for one band after the other.

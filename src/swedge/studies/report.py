@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import html
 import io
+import re
 import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -65,17 +66,39 @@ class Picture:
             raise DataError(f"The picture {self.caption!r} has no alternative text. Say in alt= what it shows.")
 
     @classmethod
-    def of(cls, axes: Axes, alt: str, caption: str, dpi: int = 150) -> Self:
-        """The figure that holds `axes`, drawn as a PNG and closed."""
+    def of(cls, axes: Axes, alt: str, caption: str, width: float = 6.0, dpi: int = 180) -> Self:
+        """The figure that holds `axes`, drawn `width` inches wide with its legend below, as a PNG; the figure is closed."""
         import matplotlib.pyplot as plt
 
-        buffer, figure = io.BytesIO(), axes.figure.canvas.figure
+        figure, buffer = axes.figure.canvas.figure, io.BytesIO()
+        lines = _legend_below(axes)
+        figure.set_size_inches(width, figure.get_figheight() + 0.25 * lines)
         figure.savefig(buffer, format="png", dpi=dpi, bbox_inches="tight", metadata={"Software": None})
         plt.close(figure)
         return cls(buffer.getvalue(), alt, caption)
 
 
-Block = str | Caution | Table | Picture
+def _legend_below(axes: Axes) -> int:
+    """Move the legend from beside the axes to below them, where a narrow screen has room; how many lines it takes."""
+    legend = axes.get_legend()
+    if legend is None:
+        return 0
+    labels, title = [text.get_text() for text in legend.get_texts()], legend.get_title().get_text().replace("\n", " ")
+    columns = max(1, min(4, 64 // (max(map(len, labels)) + 6)))
+    handles = [handle for handle in legend.legend_handles if handle is not None]
+    legend.remove()
+    axes.figure.canvas.figure.legend(handles, labels, loc="outside lower center", title=title or None, ncols=columns, frameon=False)
+    return -(-len(labels) // columns) + bool(title)
+
+
+@dataclass(frozen=True)
+class Points:
+    """A list of sentences."""
+
+    texts: tuple[str, ...]
+
+
+Block = str | Points | Caution | Table | Picture
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,17 +187,30 @@ def _section(number: int, section: Section) -> str:
 
 def _block(block: Block) -> str:
     if isinstance(block, Table):
-        return f'<div class="scroll" tabindex="0">{html_table(block.frame, block.caption)}</div>'
+        return _figure(html_table(block.frame), block.caption, "above")
     if isinstance(block, Picture):
         source = base64.b64encode(block.png).decode("ascii")
-        image = f'<img alt="{html.escape(block.alt)}" src="data:image/png;base64,{source}">'
-        return f'<figure><div class="scroll" tabindex="0">{image}</div><figcaption>{html.escape(block.caption)}</figcaption></figure>'
+        return _figure(f'<img alt="{html.escape(block.alt)}" src="data:image/png;base64,{source}">', block.caption, "below")
+    if isinstance(block, Points):
+        return f"<ul>{''.join(f'<li>{_text(text)}</li>' for text in block.texts)}</ul>"
     return _paragraph(block.text, "caution") if isinstance(block, Caution) else _paragraph(block)
+
+
+def _figure(content: str, caption: str, where: str) -> str:
+    """A table or picture that scrolls by itself when it is wider than the screen, with its caption."""
+    shown = f'<figcaption class="{where}">{_text(caption)}</figcaption>'
+    inside = f'<div class="scroll" tabindex="0">{content}</div>'
+    return f"<figure>{shown + inside if where == 'above' else inside + shown}</figure>"
 
 
 def _paragraph(text: str, kind: str = "") -> str:
     name = f' class="{kind}"' if kind else ""
-    return f"<p{name}>{html.escape(text)}</p>\n" if text else ""
+    return f"<p{name}>{_text(text)}</p>\n" if text else ""
+
+
+def _text(text: str) -> str:
+    """Escaped, with the parts of a p value kept on one line."""
+    return re.sub(r"\bp (=|&lt;) (?=[.\d])", r"p&nbsp;\1&nbsp;", html.escape(text))
 
 
 def report_text(sections: Sequence[Section], width: int = 100) -> str:
@@ -190,13 +226,19 @@ def section_text(number: int, section: Section, width: int = 100) -> str:
 
 def _lines(block: Block, width: int) -> Iterator[str]:
     if isinstance(block, Table):
-        yield textwrap.fill(block.caption, width) + "\n" + textwrap.indent(text_table(block.frame), "  ")
+        yield _wrapped(block.caption, width) + "\n" + textwrap.indent(text_table(block.frame), "  ")
     elif isinstance(block, Picture):
-        yield textwrap.fill(f"[Picture in the report: {block.caption} {block.alt}]", width, subsequent_indent=" ")
+        yield _wrapped(f"[Picture in the report: {block.caption} {block.alt}]", width, later=" ")
+    elif isinstance(block, Points):
+        yield "\n".join(_wrapped(text, width, "* ", "  ") for text in block.texts)
     elif isinstance(block, Caution):
-        yield textwrap.fill(f"Caution: {block.text}", width, initial_indent="! ", subsequent_indent="! ")
+        yield _wrapped(f"Caution: {block.text}", width, "! ", "! ")
     else:
-        yield textwrap.fill(block, width)
+        yield _wrapped(block, width)
+
+
+def _wrapped(text: str, width: int, first: str = "", later: str = "") -> str:
+    return textwrap.fill(text, width, initial_indent=first, subsequent_indent=later, break_on_hyphens=False)
 
 
 HEAD = """<!DOCTYPE html>
@@ -217,23 +259,25 @@ p { margin: 0 0 1rem; max-width: 46rem; overflow-wrap: break-word; }
 .lead { font-size: 1.1rem; color: var(--soft); }
 .caution { border-left: .3rem solid var(--amber); background: #fdf6e7; padding: .75rem 1rem; }
 nav ol { margin: 1.5rem 0 0; padding: 1rem 1.25rem 1rem 2.5rem; background: #f4f7f9; columns: 18rem auto; column-gap: 2.5rem; }
-nav li { break-inside: avoid; padding: .1rem 0; }
+nav li { break-inside: avoid; margin: 0; padding: .1rem 0; }
 a { color: #005a8d; }
+ul { margin: 0 0 1rem; padding-left: 1.25rem; max-width: 46rem; }
+li { margin-bottom: .4rem; overflow-wrap: break-word; }
+figure { margin: 1.25rem 0 1.75rem; }
+figcaption { max-width: 46rem; font-size: .92rem; }
+.above { font-weight: 600; margin-bottom: .3rem; }
+.below { color: var(--soft); margin-top: .4rem; }
 .scroll { overflow-x: auto; }
-table { border-collapse: collapse; font-size: .92rem; font-variant-numeric: tabular-nums; margin: .25rem 0 1.5rem; }
-caption { text-align: left; font-weight: 600; padding: .25rem 0 .5rem; min-width: 15rem; }
-th, td { padding: .35rem .85rem .35rem 0; text-align: left; vertical-align: top; }
-th { border-bottom: 2px solid var(--ink); vertical-align: bottom; }
-td { border-bottom: 1px solid var(--rule); }
-.number { text-align: right; white-space: nowrap; padding-left: .85rem; padding-right: 0; }
-.number + td, .number + th { padding-left: 1.7rem; }
-figure { margin: .5rem 0 1.75rem; }
-img { display: block; width: auto; max-width: 100%; max-height: 40rem; }
-figcaption { color: var(--soft); font-size: .92rem; max-width: 46rem; margin-top: .4rem; }
+img { display: block; width: 100%; max-width: 42rem; height: auto; }
+table { border-collapse: collapse; font-size: .92rem; font-variant-numeric: tabular-nums; }
+th, td { padding: .35rem 1.1rem .35rem 0; text-align: left; vertical-align: top; }
+th { border-bottom: 2px solid var(--ink); vertical-align: bottom; white-space: nowrap; }
+td { border-bottom: 1px solid var(--rule); white-space: nowrap; }
+td.words { white-space: normal; min-width: 15rem; }
+.number { text-align: right; }
+th:last-child, td:last-child { padding-right: 0; }
 @media (max-width: 40rem) {
   body { padding: 1rem 1rem 3rem; }
-  img { max-width: none; width: 36rem; max-height: none; }
-  th, td { padding-right: .6rem; }
 }
 @media print {
   body { max-width: none; padding: 0; font-size: 10pt; }
@@ -241,7 +285,7 @@ figcaption { color: var(--soft); font-size: .92rem; max-width: 46rem; margin-top
   h2 { break-after: avoid; margin-top: 1.5rem; }
   figure, tr, .caution { break-inside: avoid; }
   .scroll { overflow: visible; }
-  img { max-width: 100%; max-height: 18cm; }
+  img { max-width: 14cm; }
   a { color: inherit; text-decoration: none; }
 }
 """

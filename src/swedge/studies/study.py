@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -86,10 +88,9 @@ class Study:
             If neither was published.
         """
         if self.sizes:
-            share = self.day_share
-            return np.rint(np.array(self.sizes, dtype=float)[:, None] * share)
+            return np.rint(np.array(self.sizes, dtype=float)[:, None] * self.day_share)
         if self.power_call is None:
-            raise DesignError(f"No sizes by cluster are published for {self.name}. Pass size= (a number, or clusters x periods) to scenario.")
+            raise DesignError(f"No sizes by cluster are published for {self.name}. Pass size= to scenario.")
         return np.full((self.design.n_clusters, self.design.n_periods), float(self.power_call.cell_size))
 
     @property
@@ -98,14 +99,30 @@ class Study:
         days = self.design.periods["days"].fillna(1).to_numpy(dtype=float)
         return np.asarray(days / days.sum())
 
-    def scenario(
-        self,
-        odds_ratio: float = 1.0,
-        noise: float = 0.0,
-        *,
-        autocorrelation: float = 0.0,
-        **assumptions: Any,
-    ) -> Scenario:
+    @property
+    def go_live(self) -> dict[str, dt.date]:
+        """First day of treatment by cluster.
+
+        Raises
+        ------
+        DesignError
+            If no dates or no allocation were published.
+
+        Examples
+        --------
+        >>> from swedge.studies import family_safeguarding
+        >>> family_safeguarding().go_live["Walsall"]
+        datetime.date(2020, 9, 1)
+        """
+        if self.allocation is None or not self.design.boundaries:
+            raise DesignError(
+                f"{self.name} has no published go-live dates. Build a Study with a dated design and the allocation carried out."
+            )
+        calendar = self.allocation.calendar()
+        days = dict(zip(calendar["cluster"], calendar["go_live"].dt.date, strict=True))
+        return {name: days[name] for name in self.design.clusters}
+
+    def scenario(self, odds_ratio: float = 1.0, noise: float = 0.0, *, autocorrelation: float = 0.0, **assumptions: Any) -> Scenario:
         """A truth on the logit scale with the clusters' baseline risks and cell sizes.
 
         Parameters
@@ -117,13 +134,13 @@ class Study:
         autocorrelation : float
             Of that effect from one mean period to the next; 0 is independent noise.
         **assumptions
-            Anything else that `swedge.Scenario` takes, such as ``trend``, ``la_trends``, ``noise_by_cluster``; or ``baseline`` and ``size`` in
-            place of the published ones.
+            Anything else that `swedge.Scenario` takes, such as ``trend``, ``cluster_trends``, ``noise_by_cluster``; or ``baseline`` and
+            ``size`` in place of the published ones, or ``correlation`` in place of `noise`.
 
         Raises
         ------
         DesignError
-            If the odds ratio is not positive, or the baseline or size is neither published nor given.
+            If the odds ratio is not positive, the baseline or size is neither published nor given, or both `noise` and ``correlation`` are.
 
         Examples
         --------
@@ -132,9 +149,15 @@ class Study:
         """
         if not 0 < odds_ratio < np.inf:
             raise DesignError(f"odds_ratio is {odds_ratio}; expected a positive number, such as 0.8. 1 means no effect.")
-        given = {"baseline": self._baseline, "size": lambda: self.cell_sizes, "correlation": lambda: _noise(noise, autocorrelation)}
-        chosen = {name: assumptions.pop(name) if name in assumptions else value() for name, value in given.items()}
-        return Scenario(family="binomial", scale="logit", effect=float(np.log(odds_ratio)), **chosen, **assumptions)
+        if noise and "correlation" in assumptions:
+            raise DesignError("Both noise= and correlation= say how cluster-periods vary. Pass one of them.")
+        published: dict[str, Callable[[], Any]] = {
+            "baseline": self._baseline,
+            "size": lambda: self.cell_sizes,
+            "correlation": lambda: _noise(noise, autocorrelation),
+        }
+        filled: dict[str, Any] = {name: value() for name, value in published.items() if name not in assumptions}
+        return Scenario(family="binomial", scale="logit", effect=float(np.log(odds_ratio)), **filled, **assumptions)
 
     def _baseline(self) -> tuple[float, ...]:
         if not self.baseline_risk:
@@ -143,12 +166,17 @@ class Study:
 
     def tidy(self) -> pd.DataFrame:
         """One row a cluster: cluster, go_live, children, baseline_risk; missing where not published."""
-        rows = pd.DataFrame({"cluster": self.design.clusters})
-        live = None if self.allocation is None else self.allocation.calendar().set_index("cluster")["go_live"]
-        rows["go_live"] = pd.NaT if live is None else rows["cluster"].map(live)
-        rows["children"] = pd.array(self.sizes or [pd.NA] * len(rows), dtype="Int64")
-        rows["baseline_risk"] = self.baseline_risk or np.nan
-        return rows
+        count = self.design.n_clusters
+        dated = self.allocation is not None and bool(self.design.boundaries)
+        live = pd.Series(list(self.go_live.values()) if dated else [None] * count, dtype="object")
+        return pd.DataFrame(
+            {
+                "cluster": self.design.clusters,
+                "go_live": pd.to_datetime(live).astype("datetime64[s]"),
+                "children": pd.array(self.sizes or [pd.NA] * count, dtype="Int64"),
+                "baseline_risk": self.baseline_risk or [np.nan] * count,
+            }
+        )
 
 
 def _noise(sd: float, autocorrelation: float) -> RandomEffects | ExponentialDecay:

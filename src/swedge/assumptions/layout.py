@@ -1,0 +1,47 @@
+"""Where a covariance structure is laid out: period mid-points, treatment, and the total variance of an outcome in each cell."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+
+class Part(NamedTuple):
+    """One parameter's part of a covariance.
+
+    The covariance of cell means is the sum over parts of ``value (between + individual / n)``, that of one individual's outcomes given the
+    cluster the sum of ``value individual``; arrays are ``(..., I, T, T)`` and broadcast. A part of value 0 is a direction in which the
+    covariance may move: it adds nothing and costs degrees of freedom.
+    """
+
+    value: float
+    between: Array
+    individual: Array
+
+
+class Layout(NamedTuple):
+    """Period mid-points ``(T,)`` in any unit; treatment, 0 where unobserved, and total variance of an outcome ``(..., I, T)``."""
+
+    midpoints: Array
+    treatment: Array
+    total: Array
+
+    def scaled(self, value: float, between: Array | None, individual: Array | None = None) -> Part:
+        """A part whose shapes ``(T, T)`` are multiplied by the cells' standard deviations."""
+        root = np.sqrt(self.total)
+        spread = root[..., :, None] * root[..., None, :]
+        none = np.zeros((len(self.midpoints),) * 2)
+        return Part(value, spread * (none if between is None else between), spread * (none if individual is None else individual))
+
+
+def autocorrelation(midpoints: Array, per_period: float) -> tuple[Array, Array]:
+    """``per_period`` to the power of the lag in mean period lengths, ``(T, T)``, and its derivative in ``per_period``."""
+    gap = float(np.mean(np.diff(midpoints))) if len(midpoints) > 1 else 1.0
+    lag = np.abs(np.subtract.outer(midpoints, midpoints)) / gap
+    power = np.asarray(per_period**lag)
+    slope = np.where(lag > 0, lag * per_period ** np.maximum(lag - 1, 0.0), 0.0)
+    return power, slope

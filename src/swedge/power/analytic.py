@@ -1,0 +1,309 @@
+"""Analytic power: the generalised-least-squares variance of the effect for any design, any cell sizes and any correlation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import stats
+
+from swedge._kernels.gls import GLS, generalised_least_squares, satterthwaite
+from swedge.assumptions import Constant, Correlation, EffectCurve, Estimand, Part
+from swedge.design import Allocation, Design
+from swedge.errors import DesignError
+from swedge.power.assumed import LINKS, Assumed
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Array = NDArray[np.float64]
+
+
+class Evaluated(NamedTuple):
+    """Variance, df and cell weights of the effect under one allocation or a stack of them, ``(...)``."""
+
+    variance: Array
+    df: Array
+    weights: Array
+
+
+@dataclass(frozen=True, eq=False)
+class AnalyticPower:
+    """Power of a two-sided Wald test, and what it rests on.
+
+    Attributes
+    ----------
+    power, std_error, df : float
+        df may be infinite.
+    weights : ndarray (I, T)
+        The estimate is this weighted sum of cell means (of working residuals, under a link).
+    design, allocation, assumed
+        What was powered.
+    notes : tuple of str
+    """
+
+    power: float
+    std_error: float
+    df: float
+    weights: Array
+    design: Design
+    allocation: Allocation
+    assumed: Assumed
+    notes: tuple[str, ...] = ()
+
+    @property
+    def effect(self) -> float:
+        """The effect powered, on the link's scale."""
+        return self.assumed.effect
+
+    def tidy(self) -> pd.DataFrame:
+        """One row: power, std_error, df, effect, alpha, estimand, variance convention, correlation."""
+        a = self.assumed
+        convention = a.variance if a.family != "gaussian" else "sd"
+        row = {"power": self.power, "std_error": self.std_error, "df": self.df, "effect": a.effect, "alpha": a.alpha}
+        words = {
+            "estimand": _estimand(a),
+            "link": a.link,
+            "variance": convention,
+            "df_method": str(a.df),
+            "correlation": repr(a.correlation),
+        }
+        return pd.DataFrame([{**row, **words, "clusters": self.design.n_clusters, "periods": self.design.n_periods}])
+
+    def summary(self) -> str:
+        """One sentence fit for a protocol, with its notes."""
+        a = self.assumed
+        df = "the normal distribution" if np.isinf(self.df) else f"{self.df:.1f} degrees of freedom ({a.df})"
+        count = self.design.count()
+        lines = [
+            f"With {self.design.n_clusters} clusters and {self.design.n_periods} periods, {float(a.sizes(self.design).mean()):.4g}"
+            f" individuals a cell on"
+            f" average and {a.correlation!r}, the standard error of the {_estimand(a)} is {self.std_error:.6g} and the power to detect"
+            f" {a.effect:g} at two-sided {a.alpha:g} is {self.power:.3f} ({df}).",
+            f"The design permits {count:,} allocations: its randomisation test cannot give a p below {self.design.min_p():.3g}.",
+        ]
+        return "\n".join([*lines, *(f"Note: {note}" for note in self.notes)])
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Power against the effect, with this effect marked."""
+        from swedge._present.power import draw_power_curves
+
+        reach = max(2 * abs(self.effect), 4 * self.std_error)
+        effects = np.linspace(0, reach, 60)
+        powers = np.array([two_sided_power(e, self.std_error, self.df, self.assumed.alpha) for e in effects])
+        axes = draw_power_curves(effects, {"analytic": powers}, {"analytic": np.zeros(60)}, f"effect ({self.assumed.link} scale)", ax=ax)
+        axes.plot([abs(self.effect)], [self.power], "o", color="black")
+        return axes
+
+
+def analytic_power(
+    design: Design,
+    *,
+    effect: float,
+    size: Any,
+    correlation: Correlation,
+    sd: float | None = None,
+    baseline: Any = None,
+    family: str = "gaussian",
+    variance: str = "cell",
+    link: str = "identity",
+    alpha: float = 0.05,
+    df: str | float = "satterthwaite",
+    allocation: Allocation | None = None,
+    trend: Any = 0.0,
+    curve: EffectCurve | None = None,
+    estimand: Estimand | None = None,
+    period_effects: bool = True,
+) -> AnalyticPower:
+    """Power of the Wald test of a treatment effect estimated by generalised least squares at the assumed correlation.
+
+    Parameters
+    ----------
+    design : Design
+    effect : float
+        Treated minus control on the link's scale; for an `estimand`, its value.
+    size : float or array_like (I,) or (I, T)
+        Individuals a cell, 0 for a cell without data.
+    correlation : Correlation
+        `Exchangeable`, `NestedExchangeable`, `ExponentialDecay`, `ProportionalDecay` or `RandomEffects`, with values.
+    sd : float, optional
+        Total standard deviation of a Gaussian outcome in one period.
+    baseline : float or array_like (I,), optional
+        Mean under control in the first period of a binary or count outcome.
+    variance : {"cell", "control", "pooled", "average"}
+        Which mean `m` gives the total variance of a binary outcome, ``m (1 - m)``: each cell's own, the control mean, the mean of both
+        arms' means, or the average of the two arms' variances.
+    link : {"identity", "logit", "log"}
+        For a binary outcome, the marginal (GEE) model's link.
+    df : {"satterthwaite", "normal", "clusters", "between-within", "containment"} or float
+        "satterthwaite" uses the expected information of the correlation's parameters; "clusters" is clusters minus 2; "between-within" is
+        observed cells minus clusters minus the remaining period and effect columns; "containment" is the same when the correlation has a
+        cluster-by-period part, and counts individuals instead of cells when it has none.
+    allocation : Allocation, optional
+        Left out: the clusters take the sequences in the order in which the design lists them. It matters when sizes differ.
+    trend : float or array_like (T,)
+        Secular change a period (or each period's shift) on the link's scale.
+    curve, estimand : EffectCurve, Estimand
+        Model of the effect over exposure, and what is read off `ByExposure`.
+    period_effects : bool
+        False leaves out the period effects, which confounds the effect with any trend; noted in the result.
+
+    Notes
+    -----
+    The test is two-sided, both tails count, and t is noncentral. With ``V_i`` the covariance of cluster i's cell means and ``D`` the
+    derivative of the mean in the linear predictor, ``Var = L' (sum_i X_i' D V_i^-1 D X_i)^-1 L``.
+
+    References
+    ----------
+    Hussey MA, Hughes JP (2007). Design and analysis of stepped wedge cluster randomized trials. Contemporary Clinical Trials 28, 182-191.
+    Li F, Hughes JP, Hemming K, Taljaard M, Melnick ER, Heagerty PJ (2021). Mixed-effects models for the design and analysis of stepped
+    wedge cluster randomized trials: an overview. Statistical Methods in Medical Research 30, 612-639.
+
+    Examples
+    --------
+    >>> import swedge as sw
+    >>> design = sw.Design.stepped_wedge(clusters=5, periods=6)
+    >>> power = sw.analytic_power(design, effect=4.2, size=20, sd=9, correlation=sw.Exchangeable(0.013), df="normal")
+    >>> round(power.power, 4)
+    0.9521
+    """
+    assumed = Assumed(
+        effect, size, correlation, sd, baseline, family, variance, link, alpha, df, trend, curve or Constant(), estimand, period_effects
+    )
+    return power_of(design, assumed, allocation)
+
+
+def power_of(design: Design, assumed: Assumed, allocation: Allocation | None = None) -> AnalyticPower:
+    """`analytic_power` of assumptions already gathered."""
+    chosen = allocation or in_order(design)
+    at = evaluate(design, assumed, chosen.treatment, chosen.exposure)
+    variance, df = float(at.variance), float(at.df)
+    if not np.isfinite(variance):
+        raise DesignError(
+            f"This design does not identify the {_estimand(assumed)}: no period holds both treated and control cells that are observed,"
+            f" or an"
+            " exposure is always seen in the same periods. Add controls, or assume a simpler effect curve."
+        )
+    power = two_sided_power(assumed.effect, np.sqrt(variance), df, assumed.alpha)
+    return AnalyticPower(power, float(np.sqrt(variance)), df, at.weights, design, chosen, assumed, _notes(design, assumed, allocation))
+
+
+def in_order(design: Design) -> Allocation:
+    """The permitted allocation in which clusters take sequences in the order in which the design lists them, or the first permitted."""
+    sequence = np.repeat(np.arange(design.n_sequences), design.clusters_per_sequence)
+    if not design.permits(tuple(int(s) for s in sequence)):
+        sequence = np.asarray(next(iter(design.iter_allocations(block=1))))[0]
+    return Allocation(design, tuple(int(s) for s in sequence))
+
+
+def two_sided_power(effect: float, std_error: float, df: float, alpha: float) -> float:
+    """Probability that a noncentral t (normal if df is infinite) leaves the central limits, in either tail.
+
+    >>> round(two_sided_power(1.959963984540054, 1.0, np.inf, 0.05), 4)
+    0.5
+    """
+    shift = abs(effect) / std_error
+    if np.isinf(df):
+        limit = stats.norm.isf(alpha / 2)
+        return float(stats.norm.sf(limit - shift) + stats.norm.cdf(-limit - shift))
+    limit = stats.t.isf(alpha / 2, df)
+    return float(stats.nct.sf(limit, df, shift) + stats.nct.cdf(-limit, df, shift))
+
+
+def evaluate(design: Design, assumed: Assumed, treatment: Array, exposure: NDArray[np.int64], n: Array | None = None) -> Evaluated:
+    """Variance and df of the effect under ``treatment (..., I, T)``, and cell weights; `n` overrides the sizes."""
+    sizes = assumed.sizes(design) if n is None else n
+    seen = ~np.isnan(treatment) & (sizes > 0)
+    terms, columns = assumed.curve.columns(np.nan_to_num(treatment), exposure)
+    contrast = np.ones(1) if len(terms) == 1 else _contrast(assumed, terms)
+    shape = columns.sum(-3) if len(terms) > 1 else columns[..., 0, :, :]
+    cells = assumed.cell_means(design, assumed.effect * shape)
+    x, before = _columns(assumed, columns, seen)
+    slope = LINKS[assumed.link][2](cells)
+    parts = assumed.correlation.parts(assumed.layout(design, treatment, cells))
+    covariance = covariance_of(parts, np.where(seen, sizes, 1.0))
+    fit = generalised_least_squares(
+        x * np.broadcast_to(slope, seen.shape)[..., None, :, :], covariance, seen, np.concatenate([np.zeros(before), contrast])
+    )
+    return Evaluated(fit.variance, _freedom(assumed, fit, parts, seen, sizes, x.shape[-3]), fit.weights)
+
+
+def covariance_of(parts: list[Part], n: Array) -> Array:
+    """Covariance of cell means, ``(..., I, T, T)``."""
+    root = 1 / np.sqrt(n)
+    shared = root[..., :, None] * root[..., None, :]
+    total = sum((part.value * (part.between + part.individual * shared) for part in parts), np.zeros(()))
+    return np.asarray(total)
+
+
+def _contrast(assumed: Assumed, terms: tuple[str, ...]) -> Array:
+    if assumed.estimand is None:
+        raise DesignError(f"curve={assumed.curve!r} has {len(terms)} effects. Name what is powered: estimand=TATE(), LTE() or PTE(s).")
+    return assumed.estimand.contrast(terms)[1]
+
+
+def _columns(assumed: Assumed, effects: Array, seen: NDArray[np.bool_]) -> tuple[Array, int]:
+    """Period indicators (or one constant) and effect columns, ``(..., p, I, T)``; a period nobody observes has no column."""
+    clusters, periods = seen.shape[-2:]
+    held = seen.reshape((-1, clusters, periods)).any((0, 1))
+    rows = np.eye(periods)[held] if assumed.period_effects else np.ones((1, periods))
+    base = np.broadcast_to(rows[:, None, :], (*effects.shape[:-3], len(rows), clusters, periods))
+    return np.concatenate([base, effects], axis=-3), len(rows)
+
+
+def _freedom(assumed: Assumed, fit: GLS, parts: list[Part], seen: NDArray[np.bool_], n: Array, columns: int) -> Array:
+    if not isinstance(assumed.df, str):
+        return np.full_like(fit.variance, assumed.df)
+    if assumed.df == "satterthwaite":
+        return _satterthwaite(fit, parts, seen, n)
+    clusters = seen.any(-1).sum(-1)
+    cells = seen.sum((-2, -1)) if assumed.df == "between-within" or _by_period(parts) else np.where(seen, n, 0.0).sum((-2, -1))
+    count = {"normal": np.inf, "clusters": clusters - 2.0}.get(assumed.df, cells - clusters - columns + 1.0)
+    if (np.asarray(count) <= 0).any():
+        raise DesignError(
+            f"df={assumed.df!r} leaves {float(np.min(count)):g} degrees of freedom. Use df='satterthwaite', or a larger design."
+        )
+    return np.broadcast_to(np.asarray(count, dtype=float), fit.variance.shape)
+
+
+def _by_period(parts: list[Part]) -> bool:
+    """Whether a cluster's effects differ between periods."""
+    return any(part.value > 0 and not np.allclose(part.between[..., :1, :1], part.between) for part in parts if part.between.any())
+
+
+def _satterthwaite(fit: GLS, parts: list[Part], seen: NDArray[np.bool_], n: Array) -> Array:
+    safe = np.where(seen, n, 1.0)
+    both = seen[..., :, None] & seen[..., None, :]
+    directions = [np.where(both, covariance_of([part._replace(value=1.0)], safe), 0.0) for part in parts]
+    own = np.asarray(sum((part.value * part.individual for part in parts), np.zeros(())))
+    inverse = np.linalg.inv(np.where(both, own, np.eye(own.shape[-1])))
+    within = [inverse @ np.where(both, part.individual, 0.0) for part in parts]
+    extra = np.maximum(np.where(seen, n, 0.0) - 1, 0.0)
+    deviations = np.minimum(extra[..., :, None], extra[..., None, :])
+    return satterthwaite(fit, directions, within, deviations)
+
+
+def _estimand(assumed: Assumed) -> str:
+    return repr(assumed.estimand) if assumed.estimand is not None else "treatment effect"
+
+
+def _notes(design: Design, assumed: Assumed, allocation: Allocation | None) -> tuple[str, ...]:
+    notes = []
+    if not assumed.period_effects:
+        notes.append("Without period effects any secular trend is taken for an effect of treatment.")
+    if assumed.df == "normal" and design.n_clusters < 40:
+        notes.append(
+            f"The normal distribution overstates power with {design.n_clusters} clusters; df='satterthwaite' is the default for that"
+            f" reason."
+        )
+    if allocation is None and np.ptp(assumed.sizes(design), axis=0).any():
+        notes.append("Cluster sizes differ: this is the power of one allocation. power_over_allocations() gives the spread.")
+    return tuple(notes)
+
+
+def with_effect(assumed: Assumed, effect: float) -> Assumed:
+    """The same assumptions with another effect."""
+    return replace(assumed, effect=effect)

@@ -1,0 +1,134 @@
+"""What an analytic power calculation assumes, as one frozen object, and the arrays that follow from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+from swedge._kernels.families import FAMILIES
+from swedge.assumptions import Constant, Correlation, EffectCurve, Estimand, Layout, family_named
+from swedge.design import Design
+from swedge.errors import DesignError, nearest
+
+Array = NDArray[np.float64]
+
+VARIANCES = ("cell", "control", "pooled", "average")
+DFS = ("satterthwaite", "normal", "clusters", "between-within", "containment")
+
+# mean(eta), eta(mean), dmean/deta(mean)
+LINKS: dict[str, tuple[Callable[[Array], Array], Callable[[Array], Array], Callable[[Array], Array]]] = {
+    "identity": (lambda eta: eta, lambda mean: mean, np.ones_like),
+    "logit": (special.expit, special.logit, lambda mean: mean * (1 - mean)),
+    "log": (np.exp, np.log, lambda mean: mean),
+}
+
+
+@dataclass(frozen=True)
+class Assumed:
+    """The assumptions of an analytic calculation; `analytic_power` explains each.
+
+    Raises
+    ------
+    DesignError
+        If they contradict each other.
+    """
+
+    effect: float
+    size: Any
+    correlation: Correlation
+    sd: float | None = None
+    baseline: Any = None
+    family: str = "gaussian"
+    variance: str = "cell"
+    link: str = "identity"
+    alpha: float = 0.05
+    df: str | float = "satterthwaite"
+    trend: Any = 0.0
+    curve: EffectCurve = field(default_factory=Constant)
+    estimand: Estimand | None = None
+    period_effects: bool = True
+
+    def __post_init__(self) -> None:
+        family_named(self.family)
+        for name, allowed in (("variance", VARIANCES), ("link", tuple(LINKS))):
+            value = getattr(self, name)
+            if value not in allowed:
+                raise DesignError(f"{name}={value!r}; expected one of {', '.join(allowed)}.{nearest(value, allowed)}")
+        if isinstance(self.df, str) and self.df not in DFS:
+            raise DesignError(f"df={self.df!r}; expected a number or one of {', '.join(DFS)}.{nearest(self.df, DFS)}")
+        if not isinstance(self.df, str) and not self.df > 0:
+            raise DesignError(f"df={self.df}; expected a positive number of degrees of freedom.")
+        if not 0 < self.alpha < 1:
+            raise DesignError(f"alpha={self.alpha}; expected a number between 0 and 1, such as 0.05.")
+        self._check_scale()
+
+    def _check_scale(self) -> None:
+        gaussian = self.family == "gaussian"
+        stated = getattr(self.correlation, "residual", None) is not None
+        if gaussian and not (stated or (self.sd is not None and self.sd > 0)):
+            raise DesignError("A Gaussian outcome needs sd=, its total standard deviation in one period (or RandomEffects with residual=).")
+        if not gaussian and self.baseline is None:
+            raise DesignError(f"A {self.family} outcome needs baseline=, the mean under control in the first period.")
+        if gaussian and self.link != "identity":
+            raise DesignError(f"link={self.link!r} goes with a binary or count outcome; a Gaussian one has the identity link.")
+        if self.family == "poisson" and self.link == "logit":
+            raise DesignError("A Poisson outcome has link='log' or link='identity'.")
+
+    def sizes(self, design: Design) -> Array:
+        """Individuals a cell, ``(I, T)``."""
+        shape = (design.n_clusters, design.n_periods)
+        size = np.asarray(self.size, dtype=float)
+        size = size[:, None] if size.ndim == 1 else size
+        if not np.isfinite(size).all() or (size < 0).any() or not (size > 0).any():
+            raise DesignError("size must hold finite numbers, none negative and not all 0.")
+        try:
+            return np.broadcast_to(size, shape)
+        except ValueError:
+            raise DesignError(f"size has shape {size.shape}; the design has {shape[0]} clusters and {shape[1]} periods.") from None
+
+    def control_means(self, design: Design) -> Array:
+        """Means under control, ``(I, T)`` or ``(1, T)``; zeros for a Gaussian outcome without a baseline."""
+        mean, eta = LINKS[self.link][:2]
+        base = np.asarray(0.0 if self.baseline is None else self.baseline, dtype=float)
+        self._check_means(base, "baseline")
+        trend = np.asarray(self.trend, dtype=float)
+        steps = trend * np.arange(design.n_periods) if trend.ndim == 0 else trend
+        base = base[:, None] if base.ndim == 1 else base
+        means = np.atleast_2d(mean(eta(base) + steps))
+        self._check_means(means, "baseline with trend")
+        return np.asarray(means)
+
+    def cell_means(self, design: Design, effect: Array) -> Array:
+        """Means where `effect` (on the link's scale, ``(..., I, T)``) is at work."""
+        mean, eta = LINKS[self.link][:2]
+        means = mean(eta(self.control_means(design)) + effect)
+        self._check_means(means, "the mean under treatment")
+        return np.asarray(means)
+
+    def _check_means(self, means: Array, what: str) -> None:
+        top = {"binomial": 1.0, "poisson": np.inf}.get(self.family)
+        if top is not None and not ((means > 0) & (means < top)).all():
+            worst = means[(means <= 0) | (means >= top)]
+            raise DesignError(f"{what} reaches {np.ravel(worst)[0]:.4g}, outside 0 to {top:g}. Change baseline=, trend= or effect=.")
+
+    def total_variance(self, design: Design, cells: Array) -> Array:
+        """Variance of an outcome in one period, ``(..., I, T)``, by the convention that `variance` names."""
+        if self.family == "gaussian":
+            return np.full((1, design.n_periods), (self.sd or 1.0) ** 2)
+        spread = FAMILIES[self.family].variance
+        control = self.control_means(design)
+        if self.variance == "cell":
+            return np.asarray(spread(cells))
+        if self.variance == "control":
+            return np.asarray(spread(control))
+        treated = self.cell_means(design, np.asarray(self.effect))
+        return np.asarray(spread((control + treated) / 2) if self.variance == "pooled" else (spread(control) + spread(treated)) / 2)
+
+    def layout(self, design: Design, treatment: Array, cells: Array) -> Layout:
+        """Where the correlation is laid out."""
+        return Layout(np.asarray(design.midpoints(), dtype=float), np.nan_to_num(treatment), self.total_variance(design, cells))

@@ -1,0 +1,214 @@
+"""What each cell, period or sequence adds: variance ratios on leaving it out, optimal shares, and incomplete designs.
+
+References
+----------
+Kasza J, Forbes AB (2019). Information content of cluster-period cells in stepped wedge trials. Biometrics 75, 144-152.
+Lawrie J, Carlin JB, Forbes AB (2015). Optimal stepped wedge designs. Statistics and Probability Letters 99, 210-214.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import optimize
+
+from swedge.design import Allocation, Design
+from swedge.errors import DesignError
+from swedge.power.analytic import evaluate, in_order
+from swedge.power.assumed import Assumed
+from swedge.power.search import gather
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class InformationContent:
+    """Variance without a cell, a period or a sequence over the variance with it; ``numpy.asarray`` of it is `cells`.
+
+    Attributes
+    ----------
+    cells : ndarray (I, T)
+        1 for a cell that adds nothing, infinity for one without which the effect is not identified, nan for one not observed.
+    periods : ndarray (T,)
+    sequences : ndarray (S,)
+        Without all clusters of the sequence.
+    """
+
+    cells: Array
+    periods: Array
+    sequences: Array
+    clusters: tuple[str, ...]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        """The cells."""
+        return np.array(self.cells, dtype=dtype)
+
+    def tidy(self) -> pd.DataFrame:
+        """One row a cell: cluster, period, variance_ratio."""
+        grid = pd.MultiIndex.from_product([self.clusters, range(1, self.cells.shape[1] + 1)], names=["cluster", "period"])
+        return grid.to_frame(index=False).assign(variance_ratio=self.cells.ravel())
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Variance ratio minus 1 of every cell, as a heat map."""
+        from swedge._present.heatmap import draw_weights
+
+        shown = np.where(np.isfinite(self.cells), self.cells - 1, np.nan)
+        axes = draw_weights(shown, np.zeros_like(shown), self.clusters, tuple(range(1, shown.shape[1] + 1)), ax=ax)
+        axes.set_title("variance ratio without the cell, minus 1")
+        return axes
+
+
+def information_content(
+    design: Design, *, size: Any, correlation: Any, allocation: Allocation | None = None, **assumed: Any
+) -> InformationContent:
+    """Variance ratio on leaving out each cell, each period and each sequence.
+
+    Parameters
+    ----------
+    size, correlation
+        As for `analytic_power`, as are further keyword arguments; a Gaussian outcome with ``sd=1`` is assumed when none is named.
+
+    Examples
+    --------
+    >>> import swedge as sw
+    >>> content = sw.information_content(sw.Design.stepped_wedge(5, 6), size=50, correlation=sw.Exchangeable(0.05))
+    >>> content.cells.shape
+    (5, 6)
+    """
+    base = _assumed(size, correlation, assumed)
+    chosen = allocation or in_order(design)
+    sizes = np.where(np.isnan(chosen.treatment), 0.0, base.sizes(design))
+    clusters, periods = sizes.shape
+    keep_cells = 1 - np.eye(clusters * periods).reshape((-1, clusters, periods))
+    keep_periods = np.broadcast_to(1 - np.eye(periods)[:, None, :], (periods, clusters, periods))
+    member = np.asarray(chosen.sequence)[None, :] != np.arange(design.n_sequences)[:, None]
+    keep_sequences = np.broadcast_to(member[:, :, None], (design.n_sequences, clusters, periods))
+    whole = _variance(design, base, chosen, sizes[None])[0]
+    ratios = [_variance(design, base, chosen, sizes * keep) / whole for keep in (keep_cells, keep_periods, keep_sequences)]
+    cells = np.where(sizes > 0, ratios[0].reshape(sizes.shape), np.nan)
+    return InformationContent(cells, ratios[1], ratios[2], design.clusters)
+
+
+def _assumed(size: Any, correlation: Any, assumed: dict[str, Any]) -> Assumed:
+    named = {"sd": 1.0, "effect": 0.0, "df": "normal", **assumed}
+    return gather({**named, "size": size, "correlation": correlation})
+
+
+def _variance(design: Design, base: Assumed, allocation: Allocation, sizes: Array) -> Array:
+    """Variance under stacked sizes ``(R, I, T)``; infinite where the effect is not identified."""
+    treatment = np.broadcast_to(allocation.treatment, sizes.shape)
+    exposure = np.broadcast_to(allocation.exposure, sizes.shape)
+    pieces = [_one(design, base, treatment[i], exposure[i], sizes[i]) for i in range(len(sizes))]
+    return np.array(pieces)
+
+
+def _one(design: Design, base: Assumed, treatment: Array, exposure: NDArray[np.int64], n: Array) -> float:
+    if not (n > 0).any():
+        return np.inf
+    variance = float(evaluate(design, base, treatment, exposure, n).variance)
+    return variance if np.isfinite(variance) else np.inf
+
+
+def optimal_shares(design: Design, *, size: float, correlation: Any, **assumed: Any) -> pd.DataFrame:
+    """Shares of clusters by sequence that minimise the variance, the number of clusters being held.
+
+    Returns
+    -------
+    DataFrame
+        ``sequence, share, equal_share``, with the variance ratio of equal to optimal shares in ``attrs["efficiency"]``.
+
+    Examples
+    --------
+    >>> import swedge as sw
+    >>> table = sw.optimal_shares(sw.Design.stepped_wedge(4, 5), size=50, correlation=sw.Exchangeable(0.05))
+    >>> bool(table["share"].iloc[0] > table["share"].iloc[1])
+    True
+    """
+    base = _assumed(size, correlation, assumed)
+    single = Design.from_matrix(
+        [list(row) for row in design.rows], clusters_per_sequence=[1] * design.n_sequences, transition=design.transition
+    )
+    allocation = in_order(single)
+    blocks = _information_blocks(single, base, allocation)
+
+    def variance(logits: Array) -> float:
+        share = np.exp(logits - logits.max())
+        total = np.tensordot(share / share.sum(), blocks, axes=1)
+        return float(np.linalg.pinv(total, hermitian=True)[-1, -1])
+
+    start = np.zeros(design.n_sequences)
+    found = optimize.minimize(variance, start, method="BFGS", options={"gtol": 1e-10})
+    share = np.exp(found.x - found.x.max())
+    frame = pd.DataFrame(
+        {"sequence": np.arange(1, design.n_sequences + 1), "share": share / share.sum(), "equal_share": 1 / design.n_sequences}
+    )
+    frame.attrs["efficiency"] = float(found.fun / variance(start))
+    return frame
+
+
+def _information_blocks(design: Design, base: Assumed, allocation: Allocation) -> Array:
+    """Information on periods and effect from one cluster of each sequence, ``(S, p, p)``."""
+    from swedge.power.analytic import covariance_of
+
+    cells = base.cell_means(design, base.effect * np.nan_to_num(allocation.treatment))
+    parts = base.correlation.parts(base.layout(design, allocation.treatment, cells))
+    covariance = np.broadcast_to(covariance_of(parts, base.sizes(design)), (design.n_clusters, design.n_periods, design.n_periods))
+    blocks = []
+    for i, row in enumerate(allocation.treatment):
+        seen = np.flatnonzero(~np.isnan(row))
+        x = np.column_stack([np.eye(len(row))[seen], row[seen]])
+        blocks.append(x.T @ np.linalg.solve(covariance[i][np.ix_(seen, seen)], x))
+    return np.stack(blocks)
+
+
+def best_incomplete(design: Design, *, cells: int, size: float, correlation: Any, **assumed: Any) -> Design:
+    """Thin a design to `cells` cluster-period cells, leaving out the least informative cell of a sequence in turn.
+
+    Cells are left out for all clusters of a sequence together. The search is greedy: it never puts a cell back.
+
+    Raises
+    ------
+    DesignError
+        If so few cells cannot identify the effect.
+    """
+    base = _assumed(size, correlation, assumed)
+    rows = [list(row) for row in design.rows]
+    counts = list(design.clusters_per_sequence)
+    while (now := sum(c * sum(v is not None for v in row) for c, row in zip(counts, rows, strict=True))) > cells:
+        options = _removals(design, base, rows, counts, now - cells)
+        if not options:
+            raise DesignError(f"{cells} cells cannot identify the effect in this design; with {now} it still is.")
+        _, s, t = min(options)
+        rows[s][t] = None
+    return replace(design, rows=tuple(tuple(row) for row in rows))
+
+
+def _removals(design: Design, base: Assumed, rows: list[list[float | None]], counts: list[int], most: int) -> list[tuple[float, int, int]]:
+    """Variance after each permissible removal, with its sequence and period."""
+    options = []
+    for s, row in enumerate(rows):
+        for t, value in enumerate(row):
+            if value is None or counts[s] > most:
+                continue
+            trial = [list(r) for r in rows]
+            trial[s][t] = None
+            variance = _trial_variance(design, base, trial)
+            if np.isfinite(variance):
+                options.append((variance, s, t))
+    return options
+
+
+def _trial_variance(design: Design, base: Assumed, rows: list[list[float | None]]) -> float:
+    table = np.array([[np.nan if v is None else v for v in row] for row in rows], dtype=float)
+    chosen = in_order(design)
+    treatment = table[np.asarray(chosen.sequence)]
+    if np.isnan(treatment).all(1).any():
+        return np.inf
+    return _one(design, base, treatment, chosen.exposure, base.sizes(design))
