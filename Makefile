@@ -63,7 +63,7 @@ calibrate: $(VENV)/.dev
 	$(RUN) -m pytest -n $(JOBS) -m calibration $(ARGS)
 
 bench: $(VENV)/.dev
-	$(RUN) benchmarks/bench.py $(ARGS)
+	$(RUN) benchmarks/run.py $(ARGS)
 
 docs: $(VENV)/.docs
 	$(RUN) -m sphinx -W --keep-going -b html docs docs/_build/html

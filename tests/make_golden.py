@@ -194,7 +194,7 @@ def from_r(folder: Path) -> dict[str, pd.DataFrame]:
             rows = data.trial_rows(name)
             (data.cells_of(rows) if kind == "cells" else rows).to_csv(folder / kind / f"{name}.csv", index=False)
     subprocess.run(["Rscript", "--vanilla", str(FOLDER / "fits.R"), str(folder)], check=True)
-    return {table: pd.read_csv(folder / f"{table}.csv", na_values=["NA"]) for table in ("mixed", "glmm", "fixed")}
+    return {table: pd.read_csv(folder / f"{table}.csv", na_values=["NA"]) for table in ("mixed", "effects", "glmm", "fixed")}
 
 
 def write(table: pd.DataFrame, name: str) -> None:
@@ -215,6 +215,7 @@ def main() -> None:
     for table, rows in oracle.items():
         whole = pd.concat([pd.DataFrame(rows), pd.DataFrame(in_print[table]), fresh[table]], ignore_index=True)
         write(whole, table)
+    write(fresh["effects"], "effects")
     write(pd.DataFrame(from_panels(json.loads((shared / "oracle/did_peers.json").read_text())["records"])), "golden_twfe")
 
 

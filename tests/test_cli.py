@@ -29,7 +29,7 @@ def test_version(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[
         (["--help"], ["Start here:", "swedge demo --out demo", "size-table"]),
         (
             ["demo", "--help"],
-            ["report.html", "allocation.json", "children.csv", "Examples:", "--panel", "--neighbours", "--reps", "--quiet"],
+            ["report.html", "allocation.json", "children.csv", "Examples:", "--panel", "--neighbours", "--quiet"],
         ),
         (["size-table", "--help"], ["should reject 5%", "mcse", "--noise", "--json", "swedge size-table --noise 0 --noise 0.1 --json"]),
     ],

@@ -13,17 +13,19 @@ import pytest
 import swedge
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = [path for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))) if "```python" in path.read_text("utf-8")]
+FENCES = ("```python", "```{code-cell}")
+PAGES = [path for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))) if any(f in path.read_text("utf-8") for f in FENCES)]
 PUBLIC = [name for name in swedge.__all__ if not inspect.ismodule(getattr(swedge, name))]
 
 
 def python_blocks(markdown: str) -> str:
-    """Every ``python`` block of a page as one program whose line numbers are the page's."""
+    """Every block and cell of Python on a page as one program whose line numbers are the page's."""
     lines, inside = [], False
     for line in markdown.splitlines():
         fence = line.startswith("```")
-        inside = (line.strip() == "```python") if fence else inside
-        lines.append(line if inside and not fence else "")
+        inside = line.startswith(FENCES) if fence else inside
+        option = line.startswith(":")  # of a cell: how it is shown
+        lines.append(line if inside and not fence and not option else "")
     return "\n".join(lines)
 
 

@@ -25,6 +25,27 @@ for (name in names_of("mixed")) for (nested in c(FALSE, TRUE)) for (reml in c(TR
     source = version("lme4", "lmerTest", "pbkrtest"), version = paste0("R ", getRversion(), "; bobyqa restarted, rhoend 1e-9"))
 }
 
+effects <- list()  # one effect for each exposure time; their mean over all exposure times (TATE) and the last one (LTE)
+for (name in intersect(names_of("mixed"), c("sw_data_example", "d10", "made_wedge", "made_unequal"))) for (nested in c(FALSE, TRUE)) {
+  d <- read("mixed", name); d$cp <- interaction(d$cl, d$per, drop = TRUE)
+  first <- tapply(ifelse(d$treatment == 1, d$period, NA), d$cl, min, na.rm = TRUE)
+  d$exposure <- factor(ifelse(d$treatment == 1, d$period - first[d$cl] + 1, 0))
+  f <- if (nested) y_cont ~ per + exposure + (1 | cl) + (1 | cp) else y_cont ~ per + exposure + (1 | cl)
+  tight <- function(radius, start) suppressWarnings(suppressMessages(lmerTest::lmer(f, d, start = start,
+    control = lmerControl(optimizer = "bobyqa", optCtrl = list(rhobeg = radius, rhoend = 1e-9, maxfun = 20000)))))
+  m <- tight(0.1, NULL); for (radius in c(1e-2, 1e-3, 1e-4)) m <- tight(radius, getME(m, "theta"))
+  of_exposure <- grepl("^exposure", names(fixef(m)))
+  adjusted <- vcovAdj(m)
+  for (estimand in c("TATE", "LTE")) {
+    weight <- if (estimand == "TATE") of_exposure / sum(of_exposure) else as.numeric(seq_along(of_exposure) == max(which(of_exposure)))
+    wald <- contest1D(m, weight)
+    effects[[length(effects) + 1]] <- data.frame(dataset = name, model = if (nested) "nested" else "ri", estimand = estimand,
+      criterion = REMLcrit(m), estimate = sum(weight * fixef(m)), std_error = wald[["Std. Error"]], satterthwaite_df = wald[["df"]],
+      kr_std_error = sqrt(sum(weight * as.vector(adjusted %*% weight))), kr_df = Lb_ddf(weight, vcov(m), adjusted),
+      source = version("lme4", "lmerTest", "pbkrtest"), version = paste0("R ", getRversion(), "; bobyqa restarted, rhoend 1e-9"))
+  }
+}
+
 glmm <- list()
 for (name in names_of("cells")) for (family in c("binomial", "poisson")) {
   d <- read("cells", name)
@@ -79,5 +100,5 @@ for (name in names_of("rows")) {
     add(name, "cells", family, g, "overdispersed", sqrt(phi * v), g$df.residual, paste("stats", getRversion()))
   }
 }
-for (table in c("mixed", "glmm", "fixed")) write.csv(format(do.call(rbind, get(table)), digits = 15, scientific = FALSE, trim = TRUE, justify = "none"),
+for (table in c("mixed", "effects", "glmm", "fixed")) write.csv(format(do.call(rbind, get(table)), digits = 15, scientific = FALSE, trim = TRUE, justify = "none"),
   file.path(folder, paste0(table, ".csv")), row.names = FALSE, quote = TRUE, na = "")

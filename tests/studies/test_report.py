@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swedge.errors import DataError
-from swedge.studies.report import CAUTION, Caution, Picture, Section, Table, report_html, report_text, save_report, suppress_small
+from swedge.studies.report import CAUTION, Caution, Picture, Points, Section, Table, report_html, report_text, save_report, suppress_small
 
 TABLE = pd.DataFrame({"la": ["A", "B", "C"], "plans": [3, 0, 40], "risk": [0.03, 0.0, 0.4]})
 VOID = {"meta", "img"}
@@ -52,15 +52,15 @@ def picture() -> Picture:
 
 @pytest.fixture
 def sections() -> list[Section]:
-    blocks = ("First words.", Caution("Mind this."), Table(TABLE, "Plans by authority."), picture())
+    blocks = ("First words.", Caution("Mind this."), Points(("One.", "Two.")), Table(TABLE, "Plans by authority."), picture())
     return [Section("The schedule", blocks), Section("Power & size", ("<script>alert(1)</script>",))]
 
 
 def test_the_page_is_well_formed_and_has_every_part(sections: list[Section]) -> None:
     page = Page(report_html("A <report>", sections, lead="In short."))
     assert not page.open
-    assert [len(page.all(tag)) for tag in ("h1", "h2", "table", "figure", "img", "section")] == [1, 2, 1, 1, 1, 2]
-    for words in ("A <report>", "In short.", "First words.", "Mind this.", "Plans by authority.", "The line.", "Power & size"):
+    assert [len(page.all(tag)) for tag in ("h1", "h2", "table", "figure", "img", "section")] == [1, 2, 1, 2, 1, 2]
+    for words in ("A <report>", "In short.", "First words.", "Mind this.", "Two.", "Plans by authority.", "The line.", "Power & size"):
         assert words in page.text
 
 
@@ -99,11 +99,11 @@ def test_a_picture_closes_its_figure_and_is_the_same_twice() -> None:
 
 @given(st.text())
 def test_law_any_text_is_shown_and_none_obeyed(text: str) -> None:
-    blocks = (text, Caution(text), Table(pd.DataFrame({text: [text]}), text), Picture(b"x", f"{text}.", text))
+    blocks = (text, Caution(text), Points((text,)), Table(pd.DataFrame({text: [text]}), text), Picture(b"x", f"{text}.", text))
     page = Page(report_html(text, [Section(text, blocks)], lead=text))
     assert not page.open
     assert {name for name, _ in page.tags} <= {
-        *("html", "meta", "title", "style", "header", "h1", "p", "nav", "ol", "li", "a", "main", "section", "h2", "div"),
+        *("html", "meta", "title", "style", "header", "h1", "p", "nav", "ol", "li", "a", "main", "section", "h2", "div", "ul"),
         *("table", "caption", "thead", "tbody", "tr", "th", "td", "figure", "figcaption", "img"),
     }
 
@@ -121,6 +121,7 @@ def test_text_holds_the_same_facts_as_the_page(sections: list[Section]) -> None:
         "1. The schedule",
         "First words.",
         "! Caution: Mind this.",
+        "* One.",
         "Plans by authority.",
         "The line. A line that rises.",
         "0.40",

@@ -8,9 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from swedge._kernels.permutation import exceedances
+from swedge.design.validation import seed_number, whole
 from swedge.errors import DataError, FitError
 from swedge.estimate import Estimator, TestResult
-from swedge.trial import Trial
+from swedge.inference.randomisation import estimate_unit, one_effect, present
+from swedge.trial import Cells, Trial
 
 Array = NDArray[np.float64]
 
@@ -45,8 +47,10 @@ class PlaceboTest:
     level: float = 0.95
 
     def __post_init__(self) -> None:
-        if self.draws < 1:
-            raise FitError(f"draws={self.draws}; expected a positive number.")
+        whole(self.draws, "draws", least=1)
+        seed_number(self.seed)
+        if not 0 < self.level < 1:
+            raise FitError(f"level={self.level}; expected a number between 0 and 1, such as 0.95.")
 
     def run(self, trial: Trial, estimator: Estimator) -> TestResult:
         """Test one trial with comparators.
@@ -57,9 +61,9 @@ class PlaceboTest:
             If the trial is a stack, or has too few comparators to play the treated clusters' part.
         """
         treated = _treated(trial)
-        observed = np.asarray(estimator.point(trial))
+        observed = present(one_effect(estimator.point(trial), trial, estimator), trial, estimator)
         reference = np.asarray(estimator.point(self._placebos(trial, treated)))
-        p = np.asarray((exceedances(reference, observed) + 1) / (self.draws + 1))
+        p = np.asarray((exceedances(reference, observed, estimate_unit(trial, estimator)) + 1) / (self.draws + 1))
         half = _order_statistic(np.abs(reference), self.level)
         note = (
             f"{treated.sum()} of {(~treated).sum()} comparators at a time were given the treated clusters' schedules. This rests on"
@@ -78,8 +82,14 @@ class PlaceboTest:
             1 / (self.draws + 1),
             reference,
             self.draws,
-            notes=(note,),
+            notes=(note, *self._caveats(reference)),
         )
+
+    def _caveats(self, reference: Array) -> tuple[str, ...]:
+        failed, smallest = int(np.isnan(reference).sum()), 1 / (self.draws + 1)
+        few = f"The smallest p of {self.draws} draws is {smallest:.3f}, so the {self.level:.0%} interval is the whole line. Draw more."
+        lost = f"{failed} of {self.draws} placebo fits failed and count as extreme."
+        return (few,) * (smallest > 1 - self.level + 1e-12) + (lost,) * (failed > 0)
 
     def _placebos(self, trial: Trial, treated: NDArray[np.bool_]) -> Trial:
         rng = np.random.default_rng(self.seed)
@@ -89,7 +99,14 @@ class PlaceboTest:
         exposure = np.zeros(treatment.shape, dtype=np.int64)
         at = np.arange(self.draws)[:, None]
         treatment[at, order], exposure[at, order] = trial.treatment[treated], trial.exposure[treated]
-        return replace(trial.under(treatment, exposure), cells=replace(trial.cells, n=trial.cells.n * ~treated[:, None]))
+        return replace(trial.under(treatment, exposure), cells=_without(trial.cells, treated))
+
+
+def _without(cells: Cells, treated: NDArray[np.bool_]) -> Cells:
+    """The cells of the comparators alone; a scatter pooled over all clusters stays as it is."""
+    within = cells.within
+    own = within is not None and within.shape[-3] == len(treated)
+    return replace(cells, n=cells.n * ~treated[:, None], within=within * ~treated[:, None, None] if own else within)
 
 
 def _treated(trial: Trial) -> NDArray[np.bool_]:
@@ -106,6 +123,6 @@ def _treated(trial: Trial) -> NDArray[np.bool_]:
 
 
 def _order_statistic(far: Array, level: float) -> float:
-    """The ``ceil((m + 1) level)``-th smallest; infinite when there are too few draws for the level."""
+    """The ``ceil((m + 1) level)``-th smallest; infinite when too few draws gave an estimate for the level."""
     rank = int(np.ceil((len(far) + 1) * level - 1e-9))
-    return float(np.sort(far)[rank - 1]) if rank <= len(far) else np.inf
+    return float(np.sort(np.nan_to_num(far, nan=np.inf))[rank - 1]) if rank <= len(far) else np.inf

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from swedge._kernels.permutation import Accepted, accepted_effects, exceedances
 from swedge.design import Design
+from swedge.design.validation import seed_number, whole
 from swedge.errors import DataError, FitError, nearest
 from swedge.estimate import Estimator, LinearEstimator, TestResult
 from swedge.trial import Trial
@@ -31,7 +32,8 @@ class RandomisationTest:
     statistic : {"estimate", "t"}
         The estimate itself, or the estimate over its standard error.
     draws : int, optional
-        Allocations to sample. Left out, all are enumerated up to 20,000 and 9,999 are sampled beyond.
+        Allocations to sample; as many as the design permits or more means all of them, once each. Left out, all are enumerated up to 20,000
+        and 9,999 are sampled beyond.
     level : float
         Confidence level of the interval.
     seed : int
@@ -74,8 +76,9 @@ class RandomisationTest:
             raise FitError(f"statistic={self.statistic!r}; expected 'estimate' or 't'.{nearest(self.statistic, ('estimate', 't'))}")
         if not 0 < self.level < 1:
             raise FitError(f"level={self.level}; expected a number between 0 and 1, such as 0.95.")
-        if self.draws is not None and self.draws < 1:
-            raise FitError(f"draws={self.draws}; expected a positive number of allocations, or nothing to enumerate them all.")
+        if self.draws is not None:
+            whole(self.draws, "draws", least=1)
+        seed_number(self.seed)
 
     def run(self, trial: Trial, estimator: Estimator) -> TestResult:
         """Test one trial or a stack.
@@ -89,10 +92,9 @@ class RandomisationTest:
         """
         design = _design(trial)
         sequences, exact = self._allocations(design)
-        observed = self._statistic(trial, estimator)
+        observed = self._observed(trial, estimator)
         reference = self._reference(trial, estimator, sequences)
-        extra = 0 if exact else 1
-        p = (exceedances(reference, observed) + extra) / (len(sequences) + extra)
+        p = _share(reference, observed, self._unit(trial, estimator), exact)
         status = np.where(np.isnan(observed), 2, 0).astype(np.int8)
         result = TestResult(
             np.where(np.isnan(observed), np.nan, p),
@@ -102,7 +104,7 @@ class RandomisationTest:
             np.asarray(estimator.point(trial)) if self.statistic == "t" else observed,
             f"randomisation ({self.statistic})",
             self.level,
-            design.min_p() if exact else 1 / (len(sequences) + 1),
+            _smallest_p(trial, design, len(sequences), exact),
             reference,
             len(sequences),
             exact,
@@ -112,16 +114,20 @@ class RandomisationTest:
         return self._with_interval(result, trial, estimator, sequences) if wanted else result
 
     def _allocations(self, design: Design) -> tuple[NDArray[np.int64], bool]:
-        if self.draws is None and design.count() <= ENUMERATE:
+        if design.count() <= (self.draws or ENUMERATE):
             return np.asarray(design.allocations()), True
         return np.asarray(design.random_allocations(self.draws or DRAWS, np.random.default_rng(self.seed))), False
 
+    def _observed(self, trial: Trial, estimator: Estimator) -> Array:
+        """The statistic of the trial."""
+        return present(self._statistic(trial, estimator), trial, estimator)
+
+    def _unit(self, trial: Trial, estimator: Estimator) -> Array:
+        return np.asarray(1.0) if self.statistic == "t" else estimate_unit(trial, estimator)
+
     def _statistic(self, trial: Trial, estimator: Estimator) -> Array:
         value = estimator.point(trial) if self.statistic == "estimate" else estimator.fit(trial).statistic
-        array = np.asarray(value, dtype=float)
-        if array.shape != trial.shape:
-            raise FitError(f"{estimator!r} gives {array.shape[-1]} effects; a randomisation test needs one. Name an estimand=.")
-        return array
+        return one_effect(value, trial, estimator)
 
     def _reference(self, trial: Trial, estimator: Estimator, sequences: NDArray[np.int64]) -> Array:
         """Statistics under every allocation, ``(A, ...)``."""
@@ -146,27 +152,31 @@ class RandomisationTest:
             f" line: no effect, however large, could be rejected at that level. Its {best:.1%} interval is {offered.low:.4g} to"
             f" {offered.high:.4g}."
         )
-        whole = np.array([-np.inf, np.inf])
-        return replace(result, conf_int=whole, offered_level=best, offered_conf_int=np.array(offered[:2]), notes=(*result.notes, note))
+        line = np.array([-np.inf, np.inf])
+        return replace(result, conf_int=line, offered_level=best, offered_conf_int=np.array(offered[:2]), notes=(*result.notes, note))
 
     def _accepted(self, result: TestResult, trial: Trial, estimator: Estimator, sequences: NDArray[np.int64], alpha: float) -> Accepted:
         extra = 0 if result.exact else 1
         if self.statistic == "estimate" and isinstance(estimator, LinearEstimator) and result.reference is not None:
             slopes = estimator.reference(trial, sequences, trial.arm)
-            return accepted_effects(result.reference, slopes, float(result.statistic), alpha, extra)
+            unit = float(self._unit(trial, estimator))
+            return accepted_effects(result.reference, slopes, float(result.statistic), alpha, extra, unit)
         return self._search(result, trial, estimator, sequences, alpha)
 
     def _p(self, trial: Trial, estimator: Estimator, sequences: NDArray[np.int64], effect: float, exact: bool) -> float:
         shifted = estimator.null(trial, effect)
-        observed = self._statistic(shifted, estimator)
-        reference = self._reference(shifted, estimator, sequences)
-        extra = 0 if exact else 1
-        return float((exceedances(reference, observed) + extra) / (len(sequences) + extra))
+        try:
+            observed = self._statistic(shifted, estimator)
+        except FitError:  # an effect at which the model cannot be fitted cannot be rejected
+            return 1.0
+        return float(_share(self._reference(shifted, estimator, sequences), observed, self._unit(shifted, estimator), exact))
 
     def _search(self, result: TestResult, trial: Trial, estimator: Estimator, sequences: NDArray[np.int64], alpha: float) -> Accepted:
         """Ends of the accepted effects around the estimate, by doubling and bisection."""
         centre = float(result.estimate)
-        unit = float(np.nanstd(self._reference_estimates(trial, estimator, sequences))) or max(abs(centre), 1.0)
+        estimates = self._reference_estimates(trial, estimator, sequences)
+        unit = float(np.std(estimates[np.isfinite(estimates)])) if np.isfinite(estimates).any() else 0.0
+        unit = unit or max(abs(centre), 1.0)
 
         def accepts(effect: float) -> bool:
             return self._p(trial, estimator, sequences, effect, result.exact) > alpha + 1e-12
@@ -191,6 +201,42 @@ def _edge(accepts, centre: float, unit: float) -> float:  # type: ignore[no-unty
         middle = (inside + outside) / 2
         inside, outside = (middle, outside) if accepts(middle) else (inside, middle)
     return (inside + outside) / 2
+
+
+def one_effect(value: Array, trial: Trial, estimator: Estimator) -> Array:
+    """Statistics ``(...)``, refused where the estimator gives several effects."""
+    array = np.asarray(value, dtype=float)
+    if array.shape != trial.shape:
+        raise FitError(f"{estimator!r} gives {array.shape[-1]} effects; this test needs one. Name an estimand=.")
+    return array
+
+
+def present(value: Array, trial: Trial, estimator: Estimator) -> Array:
+    """Statistics ``(...)``; where a single trial has none, the estimator's own error says why."""
+    if not trial.shape and np.isnan(value):
+        estimator.fit(trial)
+        raise FitError(f"{estimator!r} gives no number on this trial.")
+    return value
+
+
+def estimate_unit(trial: Trial, estimator: Estimator) -> Array:
+    """The size ``(...)`` of an estimate that is not small: the spread of the cell means for a difference, 1 for a log ratio."""
+    if estimator.scale(trial) != "identity":
+        return np.asarray(1.0)
+    return np.asarray(np.nanstd(np.where(trial.n > 0, trial.outcome, np.nan), axis=(-2, -1)))
+
+
+def _share(reference: Array, observed: Array, unit: Array, exact: bool) -> Array:
+    """The p value. The observed allocation is one of those enumerated, whatever rounding says."""
+    count = exceedances(reference, observed, unit)
+    return np.asarray(np.maximum(count, 1) / len(reference) if exact else (count + 1) / (len(reference) + 1))
+
+
+def _smallest_p(trial: Trial, design: Design, count: int, exact: bool) -> float:
+    """Mirror images tie only where nothing stands still: comparators do."""
+    if not exact:
+        return 1 / (count + 1)
+    return 1 / count if trial.comparators else design.min_p()
 
 
 def _design(trial: Trial) -> Design:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import stats
 
 from swedge._kernels.gls import GLS, generalised_least_squares, satterthwaite
+from swedge._kernels.noncentral import two_sided_power
 from swedge.assumptions import Constant, Correlation, EffectCurve, Estimand, Part
 from swedge.design import Allocation, Design
 from swedge.errors import DesignError
@@ -93,7 +93,7 @@ class AnalyticPower:
 
         reach = max(2 * abs(self.effect), 4 * self.std_error)
         effects = np.linspace(0, reach, 60)
-        powers = np.array([two_sided_power(e, self.std_error, self.df, self.assumed.alpha) for e in effects])
+        powers = two_sided_power(effects, self.std_error, self.df, self.assumed.alpha)
         axes = draw_power_curves(effects, {"analytic": powers}, {"analytic": np.zeros(60)}, f"effect ({self.assumed.link} scale)", ax=ax)
         axes.plot([abs(self.effect)], [self.power], "o", color="black")
         return axes
@@ -187,7 +187,7 @@ def power_of(design: Design, assumed: Assumed, allocation: Allocation | None = N
             f" or an"
             " exposure is always seen in the same periods. Add controls, or assume a simpler effect curve."
         )
-    power = two_sided_power(assumed.effect, np.sqrt(variance), df, assumed.alpha)
+    power = float(two_sided_power(assumed.effect, np.sqrt(variance), df, assumed.alpha))
     return AnalyticPower(power, float(np.sqrt(variance)), df, at.weights, design, chosen, assumed, _notes(design, assumed, allocation))
 
 
@@ -197,20 +197,6 @@ def in_order(design: Design) -> Allocation:
     if not design.permits(tuple(int(s) for s in sequence)):
         sequence = np.asarray(next(iter(design.iter_allocations(block=1))))[0]
     return Allocation(design, tuple(int(s) for s in sequence))
-
-
-def two_sided_power(effect: float, std_error: float, df: float, alpha: float) -> float:
-    """Probability that a noncentral t (normal if df is infinite) leaves the central limits, in either tail.
-
-    >>> round(two_sided_power(1.959963984540054, 1.0, np.inf, 0.05), 4)
-    0.5
-    """
-    shift = abs(effect) / std_error
-    if np.isinf(df):
-        limit = stats.norm.isf(alpha / 2)
-        return float(stats.norm.sf(limit - shift) + stats.norm.cdf(-limit - shift))
-    limit = stats.t.isf(alpha / 2, df)
-    return float(stats.nct.sf(limit, df, shift) + stats.nct.cdf(-limit, df, shift))
 
 
 def evaluate(design: Design, assumed: Assumed, treatment: Array, exposure: NDArray[np.int64], n: Array | None = None) -> Evaluated:

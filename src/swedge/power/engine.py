@@ -37,7 +37,7 @@ class Run:
     alpha: float
     mcse: float | None = None
     block: int = 1
-    n_jobs: int = 1
+    n_jobs: int | None = 1
     progress: bool | None = None
     client: Any = None
 
@@ -52,7 +52,7 @@ class Run:
             raise DesignError(f"mcse={self.mcse!r}; expected the Monte Carlo standard error to stop at, such as 0.005.")
         if not (_whole(self.block) and self.block >= 1):
             raise DesignError(f"block={self.block!r}; expected a whole number of chunks of {CHUNK} replicates, at least 1.")
-        if not _whole(self.n_jobs) or self.n_jobs == 0:
+        if self.n_jobs is not None and (not _whole(self.n_jobs) or self.n_jobs == 0):
             raise DesignError(f"n_jobs={self.n_jobs!r}; expected a number of processes, or -1 for one a core.")
 
     @property

@@ -11,10 +11,11 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import optimize
 
+from swedge._kernels.noncentral import two_sided_power
 from swedge.assumptions import Constant
 from swedge.design import Allocation, Design
 from swedge.errors import DesignError, nearest
-from swedge.power.analytic import AnalyticPower, evaluate, in_order, power_of, two_sided_power
+from swedge.power.analytic import AnalyticPower, evaluate, in_order, power_of
 from swedge.power.assumed import Assumed
 
 Array = NDArray[np.float64]
@@ -191,7 +192,7 @@ def power_over_allocations(design: Design, *, draws: int = ALLOCATIONS, seed: in
     sequences = design.allocations() if everything else design.random_allocations(draws, np.random.default_rng(seed))
     at = evaluate(design, base, design.treatment_of(sequences), design.exposure_of(sequences))
     errors = np.sqrt(at.variance)
-    powers = [two_sided_power(base.effect, e, d, base.alpha) for e, d in zip(errors, at.df, strict=True)]
+    powers = two_sided_power(base.effect, errors, at.df, base.alpha)
     return pd.DataFrame({"allocation": np.arange(len(sequences)), "std_error": errors, "df": at.df, "power": powers})
 
 

@@ -139,10 +139,15 @@ class SimulatedPower:
         return target
 
 
-def read_off(cell: Cell, draws: Piece, alpha: float) -> SimulatedPower:
-    """What a cell's draws say, with each method's scale and level."""
-    probe = cell.draw(0, 1)
-    named = {name: (repr(estimator), repr(test), estimator.scale(probe)) for name, (estimator, test) in cell.pairs.items()}
+def scales_of(cell: Cell, count: int) -> dict[str, str]:
+    """The scale of each method's estimate, asked of the first chunk's trials; a scenario that does not fit the design is refused here."""
+    probe = cell.draw(0, count)
+    return {name: estimator.scale(probe) for name, (estimator, _) in cell.pairs.items()}
+
+
+def read_off(cell: Cell, scales: dict[str, str], draws: Piece, alpha: float) -> SimulatedPower:
+    """What a cell's draws say."""
+    named = {name: (repr(estimator), repr(test), scales[name]) for name, (estimator, test) in cell.pairs.items()}
     levels = {name: float(test.level) for name, (_, test) in cell.pairs.items() if hasattr(test, "level")}
     reps = len(next(iter(draws.values())).status)
     return SimulatedPower(cell.design, cell.truth, draws, named, reps, cell.seed, alpha, levels)

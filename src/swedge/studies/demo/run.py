@@ -93,10 +93,9 @@ def run_demo(
             "neighbours= names the neighbours of a panel, and no panel was given. Add panel= (on the command line --panel FILE)."
         )
     study, made = family_safeguarding(), Demo((), _folder(out))
-    parts = [*_planning(study, made, reps, seed, progress), *_analysis(study, made, seed)]
-    if panel is not None:
-        parts.append(panel_part(study, Path(panel), None if neighbours is None else Path(neighbours), seed))
-    sections = (_in_short(parts, panel is not None), *(part.section for part in parts), _again(study, made, seed, reps))
+    real = [] if panel is None else [panel_part(study, Path(panel), None if neighbours is None else Path(neighbours), seed)]
+    parts = [*_planning(study, made, reps, seed, progress), *_analysis(study, made, seed), *real]  # a bad panel is refused first
+    sections = (_in_short(parts, bool(real)), *(part.section for part in parts), _again(study, made, seed, reps))
     save_report(made.report, prose.TITLE, sections, say(prose.LEAD))
     return Demo(sections, made.folder)
 
