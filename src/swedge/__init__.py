@@ -1,7 +1,9 @@
 """Design, power and analyse stepped-wedge cluster randomised trials with few clusters.
 
-And prove that you analysed the trial you planned.
+The published facts of three trials are in `swedge.studies`, which is imported when first used.
 """
+
+from types import ModuleType
 
 from swedge.assumptions import (
     LTE,
@@ -12,6 +14,7 @@ from swedge.assumptions import (
     Delayed,
     Exchangeable,
     ExponentialDecay,
+    Fading,
     Linear,
     NestedExchangeable,
     ProportionalDecay,
@@ -25,6 +28,7 @@ from swedge.inference import PlaceboTest, RandomisationTest
 from swedge.power import (
     AnalyticPower,
     ExactPower,
+    ExposureOverlap,
     InformationContent,
     Scenario,
     Shock,
@@ -33,6 +37,7 @@ from swedge.power import (
     best_incomplete,
     detectable_effect,
     exact_power,
+    exposure_overlap,
     information_content,
     optimal_shares,
     power_over_allocations,
@@ -65,6 +70,8 @@ __all__ = [
     "ExactPower",
     "Exchangeable",
     "ExponentialDecay",
+    "ExposureOverlap",
+    "Fading",
     "FitError",
     "FixedEffects",
     "InformationContent",
@@ -93,6 +100,7 @@ __all__ = [
     "best_incomplete",
     "detectable_effect",
     "exact_power",
+    "exposure_overlap",
     "information_content",
     "optimal_shares",
     "power_over_allocations",
@@ -102,3 +110,12 @@ __all__ = [
     "simulate_power",
     "variance_under",
 ]
+
+
+def __getattr__(name: str) -> ModuleType:
+    """Import `swedge.studies` on first use: most work needs none of it."""
+    if name == "studies":
+        import importlib
+
+        return importlib.import_module("swedge.studies")
+    raise AttributeError(f"module 'swedge' has no attribute {name!r}")

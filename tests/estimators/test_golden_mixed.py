@@ -17,7 +17,7 @@ import reference_data as data
 import reference_trials as trials
 import swedge as sw
 
-MIXED, GLMM = data.golden("mixed"), data.golden("glmm")
+MIXED, EFFECTS, GLMM = (data.golden(name) for name in ("mixed", "effects", "glmm"))
 
 # (data set, model, REML, where from): estimate in standard errors, df
 LOOSE = {
@@ -78,6 +78,19 @@ def test_pbkrtest(row: pd.Series) -> None:
     assert fit.std_error == pytest.approx(row.kr_std_error, rel=in_errors)
     assert fit.df == pytest.approx(row.kr_df, abs=in_df)
     assert (fit.status == sw.Status.SINGULAR) == row.singular
+
+
+@pytest.mark.parametrize("row", each(EFFECTS, "dataset", "model", "estimand"))
+def test_effects_by_exposure(row: pd.Series) -> None:
+    correlation = {"ri": sw.Exchangeable(), "nested": sw.NestedExchangeable()}[row.model]
+    estimand = {"TATE": sw.TATE(), "LTE": sw.LTE()}[row.estimand]
+    for df, std_error, freedom in [("satterthwaite", row.std_error, row.satterthwaite_df), ("kenward-roger", row.kr_std_error, row.kr_df)]:
+        model = sw.MixedModel(correlation, effect=sw.ByExposure(), estimand=estimand, df=df)
+        fit = model.fit(trial(row.dataset, "rows", "y_cont", "gaussian"))
+        assert fit.details["criterion"] == pytest.approx(row.criterion, abs=1e-6)
+        assert fit.estimate == pytest.approx(row.estimate, abs=1e-5 * row.std_error)
+        assert fit.std_error == pytest.approx(std_error, rel=1e-5)
+        assert fit.df == pytest.approx(freedom, abs=1e-2)
 
 
 @pytest.mark.parametrize("dataset", [*MIXED.dataset.unique()])

@@ -108,7 +108,6 @@ def test_an_infinite_interval_says_why(name: str, level: float) -> None:
     result = sw.RandomisationTest(level=level).run(trial, sw.WithinPeriod())
     if np.isinf(result.conf_int).any():
         assert result.notes, "no effect can be rejected at this level, and the result does not say so"
-        assert result.min_p >= 1 - level, "min_p promises a rejection that no data can give"
 
 
 def test_t_statistic_by_brute_force() -> None:

@@ -170,3 +170,18 @@ def test_curves_are_sorted_and_bands_are_two_monte_carlo_errors_inside_zero_and_
     assert (corners.ymin, corners.ymax) == (0.0, 1.0)
     heights = {round(float(y), 3) for y in np.asarray(axes.collections[0].get_paths()[0].vertices)[:, 1]}
     assert {0.804, 0.304, 0.696} <= heights
+
+
+def test_curves_that_were_not_simulated_claim_no_bands() -> None:
+    x = np.linspace(0, 1, 60)
+    axes = draw_power_curves(x, {"analytic": x}, {"analytic": np.zeros(60)}, "Effect")
+    found = axes.get_legend()
+    assert found is not None
+    assert found.get_title().get_text() == ""
+    assert axes.lines[0].get_marker() == ""
+
+
+def test_without_treated_cells_there_is_no_legend_and_the_bar_names_the_numbers() -> None:
+    axes = draw_weights(np.array([[0.1, 0.2]]), np.zeros((1, 2)), ["a"], [1, 2], label="Variance ratio")
+    assert axes.get_legend() is None
+    assert axes.figure.axes[-1].get_ylabel() == "Variance ratio"

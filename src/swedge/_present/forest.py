@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 
 
-def draw_forest(labels: Sequence[str], estimates: Array, limits: Array, xlabel: str, ax: Axes | None = None) -> Axes:
-    """Draw one row an estimate, from the top; the dashed line is no effect.
+def draw_forest(labels: Sequence[str], estimates: Array, limits: Array, xlabel: str, ax: Axes | None = None, null: float = 0.0) -> Axes:
+    """Draw one row an estimate, from the top; the dashed line is `null`, no effect.
 
     Parameters
     ----------
@@ -31,12 +31,14 @@ def draw_forest(labels: Sequence[str], estimates: Array, limits: Array, xlabel: 
         What the estimates are, with their unit.
     ax
         Axes to draw on; new ones by default.
+    null
+        Where there is no effect.
     """
     import matplotlib.pyplot as plt
 
     axes = plt.subplots(figsize=(7, 1.3 + 0.4 * len(labels)), layout="constrained")[1] if ax is None else ax
-    left, right = _extent(estimates, limits)
-    axes.axvline(0, color=GREY, linestyle="--", linewidth=1, zorder=0)
+    left, right = _extent(np.concatenate([np.ravel(estimates), np.ravel(limits), [null]]))
+    axes.axvline(null, color=GREY, linestyle="--", linewidth=1, zorder=0)
     for row, (estimate, (low, high)) in enumerate(zip(estimates, limits, strict=True)):
         _draw_row(axes, row, float(estimate), (float(low), float(high)), (left, right))
     axes.set(xlim=(left, right), ylim=(len(labels) - 0.5, -0.5), xlabel=xlabel)
@@ -45,10 +47,9 @@ def draw_forest(labels: Sequence[str], estimates: Array, limits: Array, xlabel: 
     return axes
 
 
-def _extent(estimates: Array, limits: Array) -> tuple[float, float]:
-    """What the x axis has to show: zero, every estimate and every finite limit, with room for the arrows."""
-    shown = np.append(np.concatenate([np.ravel(estimates), np.ravel(limits)]), 0.0)
-    shown = shown[np.isfinite(shown)]
+def _extent(values: Array) -> tuple[float, float]:
+    """What the x axis has to show: every finite value, with room for the arrows."""
+    shown = values[np.isfinite(values)]
     room = 0.15 * (np.ptp(shown) or 1.0)
     return float(shown.min() - room), float(shown.max() + room)
 

@@ -22,7 +22,14 @@ NOTHING = 1e-12
 """Weights smaller than this are rounding."""
 
 
-def draw_weights(weights: Array, arm: Array, clusters: Sequence[str], periods: Sequence[Any], ax: Axes | None = None) -> Axes:
+def draw_weights(
+    weights: Array,
+    arm: Array,
+    clusters: Sequence[str],
+    periods: Sequence[Any],
+    ax: Axes | None = None,
+    label: str = "Weight of the cell mean",
+) -> Axes:
     """Draw clusters x periods with the weight written in each cell: blue above zero, orange below.
 
     Treated cells have a black frame. A treated cell of negative weight is hatched: if its effect differs from the others', it counts the
@@ -38,6 +45,8 @@ def draw_weights(weights: Array, arm: Array, clusters: Sequence[str], periods: S
         Names of the I rows and the T columns.
     ax
         Axes to draw on; new ones by default.
+    label
+        What the numbers are.
 
     Raises
     ------
@@ -52,17 +61,18 @@ def draw_weights(weights: Array, arm: Array, clusters: Sequence[str], periods: S
         )
     size = (2.5 + 0.75 * len(periods), 1.6 + 0.42 * len(clusters))
     axes = plt.subplots(figsize=size, layout="constrained")[1] if ax is None else ax
-    _colour(axes, weights)
+    _colour(axes, weights, label)
     for i, t in np.argwhere(~np.isnan(weights)):
         _write(axes, int(i), int(t), float(weights[i, t]), bool(arm[i, t] > 0))
     axes.set_xticks(range(len(periods)), [str(p) for p in periods])
     axes.set_yticks(range(len(clusters)), list(clusters))
     axes.set(xlabel="Period", ylabel="Cluster")
-    _legend(axes, bool(((weights < -NOTHING) & (arm > 0)).any()))
+    if (arm > 0).any():
+        _legend(axes, bool(((weights < -NOTHING) & (arm > 0)).any()))
     return axes
 
 
-def _colour(axes: Axes, weights: Array) -> None:
+def _colour(axes: Axes, weights: Array, label: str) -> None:
     from matplotlib.colors import LinearSegmentedColormap
 
     most = float(np.nanmax(np.abs(weights), initial=0.0)) or 1.0
@@ -70,7 +80,7 @@ def _colour(axes: Axes, weights: Array) -> None:
     edges = [np.arange(n + 1) - 0.5 for n in weights.shape[::-1]]
     mesh = axes.pcolormesh(edges[0], edges[1], weights, cmap=diverging, vmin=-most, vmax=most, edgecolors="#DDDDDD", linewidth=0.5)
     axes.invert_yaxis()
-    axes.figure.colorbar(mesh, ax=axes, label="Weight of the cell mean", shrink=0.8)
+    axes.figure.colorbar(mesh, ax=axes, label=label, shrink=0.8)
 
 
 def _write(axes: Axes, i: int, t: int, weight: float, treated: bool) -> None:

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
+MOST_MARKED = 20
+"""Most points of a curve that are marked."""
+
 
 def draw_power_curves(
     x: Array,
@@ -31,7 +34,7 @@ def draw_power_curves(
     x
         `(n,)` values of the assumption.
     power, mcse
-        For each analysis `(n,)` rejection rates and their Monte Carlo standard errors.
+        For each analysis `(n,)` rejection rates and their Monte Carlo standard errors; all 0 for curves that were not simulated.
     xlabel
         The assumption, with its unit.
     ax
@@ -45,11 +48,13 @@ def draw_power_curves(
     order = np.argsort(x)
     for k, (name, rate) in enumerate(power.items()):
         style, level, margin = series(k), np.asarray(rate)[order], 1.96 * np.asarray(mcse[name])[order]
-        axes.plot(x[order], level, label=name, linewidth=1.6, markersize=6, **style)
+        shown = style if len(x) <= MOST_MARKED else {**style, "marker": ""}
+        axes.plot(x[order], level, label=name, linewidth=1.6, markersize=6, **shown)
         low, high = np.maximum(level - margin, 0), np.minimum(level + margin, 1)
         axes.fill_between(x[order], low, high, color=style["color"], alpha=0.2, linewidth=0)
     axes.axhline(alpha, color=GREY, linestyle=":", label=f"level of the tests ({alpha:g})")
     axes.set(xlabel=xlabel, ylabel="Probability of rejecting no effect", ylim=(-0.02, 1))
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False, title="Band: ±1.96 Monte Carlo\nstandard errors", alignment="left")
+    title = "Band: ±1.96 Monte Carlo\nstandard errors" if any(np.any(np.asarray(error) > 0) for error in mcse.values()) else None
+    axes.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False, title=title, alignment="left")
     return axes

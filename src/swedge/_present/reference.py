@@ -26,6 +26,7 @@ def draw_reference(
     name: str,
     ax: Axes | None = None,
     xlabel: str = "Statistic under each allocation",
+    unit: str = "allocations",
 ) -> Axes:
     """Draw the statistics under the permitted allocations, with the observed one; both tails as extreme are shaded.
 
@@ -43,6 +44,8 @@ def draw_reference(
         Axes to draw on; new ones by default.
     xlabel
         What the statistic is, with its unit.
+    unit
+        What the reference holds one statistic each of.
     """
     import matplotlib.pyplot as plt
     from matplotlib.ticker import MaxNLocator
@@ -58,8 +61,8 @@ def draw_reference(
     failed = len(reference) - len(values)
     lost = f", {failed} without a statistic" if failed else ""
     shown = f"p = {format_p(p_value)}".replace("= <", "< ")
-    axes.set_title(f"{name[:1].upper()}{name[1:]}: {shown}, {len(reference):,} allocations{lost}", loc="left", fontsize="medium")
-    axes.set(xlabel=xlabel, ylabel="Number of allocations")
+    axes.set_title(f"{name[:1].upper()}{name[1:]}: {shown}, {len(reference):,} {unit}{lost}", loc="left", fontsize="medium")
+    axes.set(xlabel=xlabel, ylabel=f"Number of {unit}")
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)

@@ -1,7 +1,7 @@
 """What is assumed of a trial: correlations, effect curves, estimands, families."""
 
 from swedge.assumptions.correlation import Correlation, Exchangeable, ExponentialDecay, NestedExchangeable, ProportionalDecay
-from swedge.assumptions.effect import LTE, PTE, TATE, ByExposure, Constant, Delayed, EffectCurve, Estimand, Linear
+from swedge.assumptions.effect import LTE, PTE, TATE, ByExposure, Constant, Delayed, EffectCurve, Estimand, Fading, Linear
 from swedge.assumptions.family import family_named
 from swedge.assumptions.layout import Layout, Part
 from swedge.assumptions.random_effects import RandomEffects, residual_variance
@@ -18,6 +18,7 @@ __all__ = [
     "Estimand",
     "Exchangeable",
     "ExponentialDecay",
+    "Fading",
     "Layout",
     "Linear",
     "NestedExchangeable",

@@ -73,6 +73,26 @@ class Linear:
 
 
 @dataclass(frozen=True)
+class Fading:
+    """The whole effect at once, then fading in equal parts until it is gone after `periods` periods.
+
+    Examples
+    --------
+    >>> Fading(2).columns(np.array([[0.0, 1.0, 1.0, 1.0]]), np.array([[0, 1, 2, 3]]))[1].ravel()
+    array([0. , 1. , 0.5, 0. ])
+    """
+
+    periods: int = 2
+
+    def __post_init__(self) -> None:
+        _check_periods("Fading", self.periods)
+
+    def columns(self, treatment: Array, exposure: NDArray[np.int64]) -> tuple[tuple[str, ...], Array]:
+        """Treatment times the share of the effect left, ``(..., 1, I, T)``."""
+        return ("treatment",), (treatment * np.maximum(1 - (exposure - 1) / self.periods, 0.0))[..., None, :, :]
+
+
+@dataclass(frozen=True)
 class ByExposure:
     """An effect of its own for each number of periods since crossover.
 

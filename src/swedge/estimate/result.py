@@ -165,7 +165,7 @@ def assemble(
 ) -> Estimate:
     """An estimate from rows ``(R or 1, K)`` of estimate, variance and df, and statuses ``(R or 1,)``.
 
-    Where a status is not usable, or no df are left, the numbers become nan. A fit that leaves no residual leaves no df, whatever its formula
+    Where a status is not usable, or no df are left, the numbers become nan. A fit without residuals has no df left, whatever the formula
     for them says.
     """
     estimate, variance, df = numbers

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from swedge.assumptions import EffectCurve, Estimand
 from swedge.trial import Trial
@@ -30,6 +31,14 @@ def effects(trial: Trial, curve: EffectCurve, estimand: Estimand | None) -> Effe
         return Effects((name,), columns, weights[None, :], name)
     label = "treatment effect" if len(names) == 1 else "effects by exposure"
     return Effects(names, columns, np.eye(len(names)), label)
+
+
+def without_effect(trial: Trial, curve: EffectCurve, effect: ArrayLike, scale: str) -> Trial:
+    """The trial with an effect that follows the curve taken out; one that has several terms is taken to be constant."""
+    names, columns = curve.columns(trial.arm, trial.exposure)
+    if len(names) > 1:
+        return trial.without(effect, scale)
+    return replace(replace(trial, treatment=columns[..., 0, :, :]).without(effect, scale), treatment=trial.treatment)
 
 
 def period_columns(trial: Trial) -> Array:

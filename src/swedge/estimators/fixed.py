@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from swedge._kernels.sandwich import cluster_robust
 from swedge.assumptions import Constant, EffectCurve, Estimand
 from swedge.errors import FitError, nearest
 from swedge.estimate import Estimate, Estimator, Wording, assemble
-from swedge.estimators.columns import cluster_columns, effects, padded, period_columns, stack_columns
+from swedge.estimators.columns import cluster_columns, effects, padded, period_columns, stack_columns, without_effect
 from swedge.estimators.pieces import Pieces, gaussian_pieces, glm_pieces
 from swedge.trial import Trial
 
@@ -76,6 +76,10 @@ class FixedEffects(Estimator):
     def scale(self, trial: Trial) -> str:
         """The family's link."""
         return trial.maths.link
+
+    def null(self, trial: Trial, effect: ArrayLike) -> Trial:
+        """The trial with an effect that follows `effect` (the curve) taken out, on the family's link."""
+        return without_effect(trial, self.effect, effect, self.scale(trial))
 
     def point(self, trial: Trial) -> Array:
         """Point estimates without the work of a robust variance."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from swedge._kernels.glm import fit_slots, slot_model
 from swedge._kernels.laplace import fit_laplace
@@ -15,7 +15,7 @@ from swedge._kernels.reml_inference import MixedFit, fit_mixed
 from swedge.assumptions import Constant, Correlation, EffectCurve, Estimand, NestedExchangeable
 from swedge.errors import DataError, FitError, Status, nearest
 from swedge.estimate import Estimate, Estimator, Wording, assemble
-from swedge.estimators.columns import Effects, covariate_means, effects, padded, period_columns, slots, stack_columns
+from swedge.estimators.columns import Effects, covariate_means, effects, padded, period_columns, slots, stack_columns, without_effect
 from swedge.estimators.pieces import full
 from swedge.trial import Trial
 
@@ -80,6 +80,10 @@ class MixedModel(Estimator):
     def scale(self, trial: Trial) -> str:
         """The family's link."""
         return trial.maths.link
+
+    def null(self, trial: Trial, effect: ArrayLike) -> Trial:
+        """The trial with an effect that follows `effect` (the curve) taken out, on the family's link."""
+        return without_effect(trial, self.effect, effect, self.scale(trial))
 
     def point(self, trial: Trial) -> Array:
         """Point estimates without the work of degrees of freedom."""

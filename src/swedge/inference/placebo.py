@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from swedge._kernels.permutation import exceedances
 from swedge.design.validation import seed_number, whole
 from swedge.errors import DataError, FitError
-from swedge.estimate import Estimator, TestResult
+from swedge.estimate import Estimator, LinearEstimator, TestResult
 from swedge.inference.randomisation import estimate_unit, one_effect, present
 from swedge.trial import Cells, Trial
 
@@ -61,6 +61,7 @@ class PlaceboTest:
             If the trial is a stack, or has too few comparators to play the treated clusters' part.
         """
         treated = _treated(trial)
+        _check_scatter(trial, estimator)
         observed = present(one_effect(estimator.point(trial), trial, estimator), trial, estimator)
         reference = np.asarray(estimator.point(self._placebos(trial, treated)))
         p = np.asarray((exceedances(reference, observed, estimate_unit(trial, estimator)) + 1) / (self.draws + 1))
@@ -99,14 +100,25 @@ class PlaceboTest:
         exposure = np.zeros(treatment.shape, dtype=np.int64)
         at = np.arange(self.draws)[:, None]
         treatment[at, order], exposure[at, order] = trial.treatment[treated], trial.exposure[treated]
-        return replace(trial.under(treatment, exposure), cells=_without(trial.cells, treated))
+        return replace(trial.under(treatment, exposure), cells=_comparators(trial, treated))
 
 
-def _without(cells: Cells, treated: NDArray[np.bool_]) -> Cells:
-    """The cells of the comparators alone; a scatter pooled over all clusters stays as it is."""
-    within = cells.within
-    own = within is not None and within.shape[-3] == len(treated)
-    return replace(cells, n=cells.n * ~treated[:, None], within=within * ~treated[:, None, None] if own else within)
+def _comparators(trial: Trial, treated: NDArray[np.bool_]) -> Cells:
+    """The cells of the comparators alone, with their scatter where it is known for each cluster."""
+    within = trial.cells.within
+    if within is not None and within.shape[-3] == len(treated):
+        within = within * ~treated[:, None, None]
+    return replace(trial.cells, n=trial.n * ~treated[:, None], within=within)
+
+
+def _check_scatter(trial: Trial, estimator: Estimator) -> None:
+    within = trial.cells.within
+    pooled = within is not None and within.shape[-3] < len(trial.clusters) and bool(within.any())
+    if pooled and not isinstance(estimator, LinearEstimator):
+        raise DataError(
+            "A placebo test leaves the treated clusters out, and within= holds one scatter for all clusters together. Pass one matrix a"
+            " cluster, or build the trial from rows."
+        )
 
 
 def _treated(trial: Trial) -> NDArray[np.bool_]:

@@ -3,13 +3,16 @@
 from swedge.power.analytic import AnalyticPower, analytic_power
 from swedge.power.content import InformationContent, best_incomplete, information_content, optimal_shares
 from swedge.power.exact import ExactPower, exact_power, variance_under
-from swedge.power.scenario import Scenario, Shock
+from swedge.power.overlap import ExposureOverlap, exposure_overlap
+from swedge.power.scenario import Scenario
 from swedge.power.search import detectable_effect, power_over_allocations, power_surface, required_clusters, required_size
+from swedge.power.shock import Shock
 from swedge.power.simulate import SimulatedPower, simulate_power
 
 __all__ = [
     "AnalyticPower",
     "ExactPower",
+    "ExposureOverlap",
     "InformationContent",
     "Scenario",
     "Shock",
@@ -18,6 +21,7 @@ __all__ = [
     "best_incomplete",
     "detectable_effect",
     "exact_power",
+    "exposure_overlap",
     "information_content",
     "optimal_shares",
     "power_over_allocations",

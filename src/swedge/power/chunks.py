@@ -116,9 +116,14 @@ def _located(error: Exception, what: str, cell: Cell, chunk: int) -> SwedgeError
 
 def _draws(result: TestResult, count: int) -> Draws:
     error = np.full(count, np.nan) if result.std_error is None else result.std_error
-    limits = result.conf_int[..., 0], result.conf_int[..., 1]
-    numbers = [_column(values, count) for values in (result.estimate, error, result.p_value, *limits)]
-    return Draws(*numbers, status=_column(result.status, count).astype(np.int8))
+    return Draws(
+        _column(result.estimate, count),
+        _column(error, count),
+        _column(result.p_value, count),
+        _column(result.conf_int[..., 0], count),
+        _column(result.conf_int[..., 1], count),
+        _column(result.status, count).astype(np.int8),
+    )
 
 
 def _column(values: ArrayLike, count: int) -> Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
@@ -58,15 +59,15 @@ class SimulatedGrid:
     def summary(self) -> str:
         """Each cell's power with its Monte Carlo error and failures, and one sentence of methods."""
         rows = [f"{_heading(*key)}\n{_indented(power.summary())}" for key, power in self.cells.items()]
+        return "\n".join([*rows, self._methods()])
+
+    def _methods(self) -> str:
         fewest, most = (pick(power.reps for power in self.cells.values()) for pick in (min, max))
         count = f"{most:,}" if fewest == most else f"{fewest:,} to {most:,}"
-        return "\n".join(
-            [
-                *rows,
-                f"Methods: power by simulation at a two-sided level of {self.alpha:g}; {count} trials in each of {len(self.cells)} cells, each"
-                f" under an allocation drawn from its design; {'the same' if self.common else 'separate'} random numbers in all cells, seed"
-                f" {self.seed}.",
-            ]
+        return (
+            f"Methods: power by simulation at a two-sided level of {self.alpha:g}; {count} trials in each of {len(self.cells)} cells, each"
+            f" trial under an allocation drawn from its design; {'the same' if self.common else 'separate'} random numbers in all cells,"
+            f" seed {self.seed}."
         )
 
     def plot(self, ax: Axes | None = None, xlabel: str | None = None) -> Axes:
@@ -90,20 +91,24 @@ class SimulatedGrid:
     def _curves(self, at: dict[Name, float], label: str, xlabel: str | None, ax: Axes | None) -> Axes:
         from swedge._present.power import draw_power_curves
 
-        table = self.tidy()
-        table["series"] = table["estimator"] if table["design"].nunique() == 1 else table["design"].astype(str) + ": " + table["estimator"]
-        rates, errors = (
-            {name: rows.set_index("scenario")[column].loc[list(at)].to_numpy() for name, rows in table.groupby("series", sort=False)}
-            for column in ("power", "mcse")
-        )
+        rates, errors = ({name: np.array(column) for name, column in self._series(which).items()} for which in ("power", "mcse"))
         return draw_power_curves(np.array(list(at.values())), rates, errors, xlabel or label, ax=ax, alpha=self.alpha)
+
+    def _series(self, column: str) -> dict[str, list[float]]:
+        """One column of `tidy` for each design and method, by scenario."""
+        several, found = len({design for design, _ in self.cells}) > 1, defaultdict[str, list[float]](list)
+        for (design, _), power in self.cells.items():
+            table = power.tidy()
+            for name, value in zip(table["estimator"], table[column], strict=True):
+                found[f"{design}: {name}" if several else name].append(value)
+        return found
 
     def _rates(self, ax: Axes | None) -> Axes:
         from swedge._present.forest import draw_forest
 
         table = self.tidy()
         power, half = table["power"].to_numpy(), 1.96 * table["mcse"].to_numpy()
-        labels = [f"{_heading(row.design, row.scenario)}: {row.estimator}" for row in table.itertuples()]
+        labels = [f"{_heading(*key)}: {name}" for key, cell in self.cells.items() for name in cell.draws]
         label = f"rejection rate at two-sided {self.alpha:.0%}, with 95% Monte Carlo interval"
         return draw_forest(labels, power, np.stack([power - half, power + half], -1), label, ax=ax)
 
@@ -178,13 +183,14 @@ def simulate_grid(
     --------
     >>> import swedge as sw
     >>> null = sw.Scenario(family="binomial", baseline=0.06, size=200)
-    >>> scenarios = {ratio: dataclasses.replace(null, effect=np.log(ratio)) for ratio in (1.0, 0.8)}
+    >>> scenarios = {ratio: replace(null, effect=np.log(ratio)) for ratio in (1.0, 0.8)}
     >>> grid = simulate_grid({"5 x 6": sw.Design.stepped_wedge(5, 6)}, scenarios, {"CR2": sw.FixedEffects()}, reps=250, seed=1)
     >>> grid.tidy()["scenario"].tolist()
     [1.0, 0.8]
     """
     run = Run(reps, seed, alpha, mcse, block, n_jobs, progress, client)
-    _named(designs, Design, "designs"), _named(scenarios, Scenario, "scenarios")
+    _require(designs, Design, "designs")
+    _require(scenarios, Scenario, "scenarios")
     pairs = pairs_of(methods if tests is None else _crossed(methods, tests))
     keys = list(product(designs, scenarios))
     cells = [Cell(designs[d], scenarios[s], pairs, seed, () if common else (k,)) for k, (d, s) in enumerate(keys)]
@@ -195,7 +201,7 @@ def simulate_grid(
     return SimulatedGrid(dict(zip(keys, powers, strict=True)), seed, alpha, common)
 
 
-def _named(given: object, kind: type, what: str) -> None:
+def _require(given: object, kind: type, what: str) -> None:
     if not isinstance(given, Mapping) or not given:
         raise DesignError(f"{what} is {given!r}; expected a mapping of names to {kind.__name__}s, with at least one.")
     for name, value in given.items():

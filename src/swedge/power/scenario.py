@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -11,15 +10,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 from swedge._kernels.families import FAMILIES
-from swedge.assumptions import Constant, Correlation, EffectCurve, RandomEffects, family_named, residual_variance
+from swedge.assumptions import Constant, Correlation, EffectCurve, RandomEffects, residual_variance
 from swedge.design import Design
 from swedge.errors import DesignError, nearest
+from swedge.power.outcomes import (
+    ANALYSED_AS,
+    Drawn,
+    draw_binomial,
+    draw_duration,
+    draw_fractional,
+    draw_gaussian,
+    draw_poisson,
+)
+from swedge.power.overlap import treated_share
+from swedge.power.shock import Shock
 from swedge.trial import Cells, Trial
 
 Array = NDArray[np.float64]
 Numbers = float | tuple[Any, ...]
 
-SCALES = {"gaussian": ("identity",), "binomial": ("risk", "logit"), "poisson": ("log",)}
+SCALES = {
+    "gaussian": ("identity",),
+    "binomial": ("logit", "risk"),
+    "poisson": ("log",),
+    "fractional": ("logit", "risk"),
+    "duration": ("log",),
+}
 _LINKS: dict[str, Callable[[Array], Array]] = {
     "identity": lambda mean: mean,
     "risk": lambda risk: risk,
@@ -30,62 +46,23 @@ LOGISTIC_VARIANCE = np.pi**2 / 3
 
 
 @dataclass(frozen=True)
-class Shock:
-    """A dated change that hits every cluster: periods feel it by the share of their days that it covers.
-
-    Parameters
-    ----------
-    start, end : date or str
-        First day, and first day after; ISO strings are read as dates.
-    change : float
-        On the scenario's scale.
-
-    Examples
-    --------
-    >>> Shock("2020-03-23", "2020-06-01", change=-0.3).days
-    70
-    """
-
-    start: dt.date | str
-    end: dt.date | str
-    change: float
-
-    def __post_init__(self) -> None:
-        for name in ("start", "end"):
-            object.__setattr__(self, name, _as_date(getattr(self, name)))
-        if self.days <= 0:
-            raise DesignError(f"A shock from {self.start} to {self.end} has no days. `end` is the first day after it.")
-
-    @property
-    def days(self) -> int:
-        """Its length."""
-        return (_as_date(self.end) - _as_date(self.start)).days
-
-    def share(self, design: Design) -> Array:
-        """Share of each period's days that the shock covers, ``(T,)``."""
-        if not design.boundaries:
-            raise DesignError("A shock has dates, but this design has none. Build it with Design.from_dates.")
-        edges = np.array([b.toordinal() for b in design.boundaries], dtype=float)
-        start, end = _as_date(self.start).toordinal(), _as_date(self.end).toordinal()
-        overlap = np.minimum(edges[1:], end) - np.maximum(edges[:-1], start)
-        return np.asarray(np.maximum(overlap, 0) / np.diff(edges))
-
-
-@dataclass(frozen=True)
 class Scenario:
     """What is assumed to be true of a trial, as plain numbers.
 
     Parameters
     ----------
-    family : {"gaussian", "binomial", "poisson"}
+    family : {"gaussian", "binomial", "poisson", "fractional", "duration"}
+        "fractional" is a share in [0, 1], analysed as a quasi-binomial proportion; "duration" is an exponential time to event cut at
+        `limit`, analysed by its (restricted) mean.
     scale : {"identity", "risk", "logit", "log"}, optional
-        On which everything adds up. Left out: identity, logit or log by family. "risk" is the proportion scale of a binary outcome.
+        On which everything adds up. Left out: identity, logit or log by family. "risk" is the proportion scale; "log" is the log rate, for
+        a duration the log hazard.
     baseline : float or tuple (I,)
-        Control outcome in the first period: a mean, a risk or a rate, whatever the scale.
+        Control outcome in the first period: a mean, a risk, a rate, or the mean time to event before it is cut.
     effect : float
         Treated minus control on `scale` (a log odds ratio on "logit"), once the whole effect is there.
     curve : EffectCurve
-        How the effect builds up: `Constant`, `Delayed` or `Linear`.
+        How the effect builds up or fades: `Constant`, `Delayed`, `Linear` or `Fading`.
     size : float or tuple (I,) or tuple of tuples (I, T)
         Individuals a cell.
     trend : float or tuple (T,)
@@ -98,9 +75,21 @@ class Scenario:
     cluster_trends : float
         Standard deviation of cluster-specific linear trends: each cluster's line runs from minus to plus its draw over the periods'
         mid-points.
-    noise_by_cluster : tuple (I,), optional
-        Factors on each cluster's random effects.
+    noise_by_cluster, effect_by_cluster : tuple (I,), optional
+        Factors on each cluster's random effects, and on its treatment effect.
     shocks : tuple of Shock
+    size_cv : float
+        Coefficient of variation of cluster sizes, drawn anew for every trial (gamma) around `size`.
+    late : tuple (I,), optional
+        Periods by which each cluster goes live after its allocated start; infinity for never. The analysis keeps the allocation.
+    attrition, attrition_treated : float
+        Share of individuals lost at random under control and, if it differs, under treatment.
+    window : float, optional
+        Length of the outcome window in days: controls whose window crosses go-live feel the effect by the treated share of it.
+    dispersion : float
+        Of a fractional outcome: its individual variance over ``m (1 - m)``, in (0, 1].
+    limit : float, optional
+        At which a duration is cut.
 
     Examples
     --------
@@ -120,11 +109,20 @@ class Scenario:
     cluster_trends: float = 0.0
     noise_by_cluster: tuple[float, ...] | None = None
     shocks: tuple[Shock, ...] = ()
+    effect_by_cluster: tuple[float, ...] | None = None
+    size_cv: float = 0.0
+    late: tuple[float, ...] | None = None
+    attrition: float = 0.0
+    attrition_treated: float | None = None
+    window: float | None = None
+    dispersion: float = 1.0
+    limit: float | None = None
 
     def __post_init__(self) -> None:
-        family_named(self.family)
-        object.__setattr__(self, "scale", self.scale or {"gaussian": "identity", "binomial": "logit", "poisson": "log"}[self.family])
-        for name in ("baseline", "size", "trend", "noise_by_cluster"):
+        if self.family not in SCALES:
+            raise DesignError(f"family={self.family!r}; expected one of {', '.join(SCALES)}.{nearest(self.family, SCALES)}")
+        object.__setattr__(self, "scale", self.scale or SCALES[self.family][0])
+        for name in ("baseline", "size", "trend", "noise_by_cluster", "effect_by_cluster", "late"):
             object.__setattr__(self, name, _plain(getattr(self, name)))
         if self.scale not in SCALES[self.family]:
             raise DesignError(
@@ -132,16 +130,34 @@ class Scenario:
                 f"{nearest(self.scale, SCALES[self.family])}"
             )
         self._check_numbers()
+        self._check_correlation()
 
     def _check_numbers(self) -> None:
         baseline = np.asarray(self.baseline, dtype=float)
-        top = {"binomial": 1.0, "poisson": np.inf}.get(self.family)
-        if top is not None and not ((baseline > 0) & (baseline < top)).all():
-            raise DesignError(f"baseline={self.baseline}; expected {'risks strictly between 0 and 1' if top == 1 else 'positive rates'}.")
+        share = self.family in ("binomial", "fractional")
+        if self.family != "gaussian" and not ((baseline > 0) & (baseline < (1.0 if share else np.inf))).all():
+            raise DesignError(f"baseline={self.baseline}; expected {'risks strictly between 0 and 1' if share else 'positive numbers'}.")
         if not (np.asarray(self.size, dtype=float) >= 1).all():
             raise DesignError(f"size={self.size}; expected at least one individual in every cell.")
-        if self.cluster_trends < 0:
-            raise DesignError(f"cluster_trends={self.cluster_trends}; expected a standard deviation, not negative.")
+        for name in ("cluster_trends", "size_cv"):
+            if not getattr(self, name) >= 0:
+                raise DesignError(f"{name}={getattr(self, name)}; expected a number, not negative.")
+        for name in ("attrition", "attrition_treated"):
+            if not 0 <= (getattr(self, name) or 0.0) < 1:
+                raise DesignError(f"{name}={getattr(self, name)}; expected a share in [0, 1).")
+        if not 0 < self.dispersion <= 1:
+            raise DesignError(f"dispersion={self.dispersion}; expected a share of the Bernoulli variance, in (0, 1].")
+        if (self.family == "duration") != (self.limit is not None and self.limit > 0):
+            raise DesignError("A duration, and nothing else, needs limit=, the positive time at which follow-up is cut.")
+
+    def _check_correlation(self) -> None:
+        known = self.correlation
+        if getattr(known, "iac", 0.0) or getattr(known, "individual", 0.0) or not hasattr(known, "components"):
+            raise DesignError(f"{known!r} describes a closed cohort; a scenario draws cross-sections. Leave out iac= and individual=.")
+        if self.scale == "log" and not isinstance(known, RandomEffects):
+            raise DesignError(
+                f"An ICC has no residual variance to refer to on the log scale. Give RandomEffects(cluster=...) for {known!r}."
+            )
 
     @property
     def residual(self) -> float:
@@ -154,18 +170,17 @@ class Scenario:
         return LOGISTIC_VARIANCE
 
     def sizes(self, design: Design) -> Array:
-        """Individuals in each cell, ``(I, T)``."""
+        """Individuals in each cell before variation and attrition, ``(I, T)``."""
         size = np.asarray(self.size, dtype=float)
-        size = size[:, None] if size.ndim == 1 else size
-        return np.broadcast_to(
-            _fitting(size, (len(design.clusters), design.n_periods), "size"), (len(design.clusters), design.n_periods)
-        ).round()
+        shape = (design.n_clusters, design.n_periods)
+        return np.broadcast_to(_fitting(size[:, None] if size.ndim == 1 else size, shape, "size"), shape).round()
 
     def centre(self, design: Design) -> Array:
         """Linear predictor without effect and random parts, ``(I, T)``."""
         baseline = np.asarray(self.baseline, dtype=float)
-        shape = (len(design.clusters), design.n_periods)
-        level = _LINKS[self.scale](baseline[:, None] if baseline.ndim == 1 else baseline)
+        shape = (design.n_clusters, design.n_periods)
+        column = baseline[:, None] if baseline.ndim == 1 else baseline
+        level = _LINKS[self.scale](1 / column if self.family == "duration" else column)
         shifts = [shock.change * shock.share(design) for shock in self.shocks]
         return np.asarray(np.broadcast_to(_fitting(level, shape, "baseline"), shape) + self._trend(shape[1]) + np.sum(shifts, axis=0))
 
@@ -179,25 +194,55 @@ class Scenario:
         """A stack of `reps` trials, each under an allocation drawn from the design (or under `sequences`, ``(reps, I)``)."""
         drawn = design.random_allocations(reps, rng) if sequences is None else sequences
         treatment, exposure = design.treatment_of(drawn), design.exposure_of(drawn)
+        n = self._counts(design, treatment, rng)
+        predictor = self.centre(design) + self._random(design, treatment, rng) + self._effects(design, treatment, exposure)
+        outcome = self._outcomes(predictor, np.where(np.isnan(treatment), 0.0, n), rng)
+        cells = Cells(n, outcome.mean[..., None], outcome.within)
+        periods = tuple(range(1, design.n_periods + 1))
+        return Trial(cells, treatment, exposure, ANALYSED_AS[self.family], design.clusters, design=design, periods=periods)
+
+    def _counts(self, design: Design, treatment: Array, rng: np.random.Generator) -> Array:
+        """Individuals ``(I, T)``, or ``(R, I, T)`` where sizes vary or individuals are lost."""
         n = self.sizes(design)
-        predictor = self.centre(design) + self._random(design, reps, rng) + self.effect * self._shape(treatment, exposure)
-        mean, within = self._outcomes(predictor, n, rng)
-        cells = Cells(n, mean[..., None], within)
-        return Trial(cells, treatment, exposure, self.family, design.clusters, design=design, periods=tuple(range(1, design.n_periods + 1)))
+        if self.size_cv:
+            factors = rng.gamma(self.size_cv**-2, self.size_cv**2, (len(treatment), design.n_clusters, 1))
+            n = np.maximum((n * factors).round(), 1.0)
+        if not (self.attrition or self.attrition_treated):
+            return n
+        treated = self.attrition if self.attrition_treated is None else self.attrition_treated
+        lost = np.where(np.nan_to_num(treatment) > 0, treated, self.attrition)
+        return rng.binomial(np.broadcast_to(n, treatment.shape).astype(np.int64), 1 - lost).astype(float)
 
-    def _shape(self, treatment: Array, exposure: NDArray[np.int64]) -> Array:
-        """Share of the whole effect in each cell."""
-        names, columns = self.curve.columns(np.nan_to_num(treatment), exposure)
+    def _effects(self, design: Design, treatment: Array, exposure: NDArray[np.int64]) -> Array:
+        """Effect in each cell, ``(R, I, T)``."""
+        actual, since = self._carried_out(design, treatment, exposure)
+        names, columns = self.curve.columns(np.nan_to_num(actual), since)
         if len(names) != 1:
-            raise DesignError(f"curve={self.curve!r} has {len(names)} effects; a scenario needs one: Constant(), Delayed(k) or Linear(k).")
-        return columns[..., 0, :, :]
+            raise DesignError(
+                f"curve={self.curve!r} has {len(names)} effects; a scenario needs one: Constant(), Delayed(k), Linear(k), Fading(k)."
+            )
+        share = columns[..., 0, :, :]
+        if self.window is not None:
+            share = np.where(np.nan_to_num(actual) > 0, share, treated_share(design, actual, self.window))
+        factors = np.ones(1) if self.effect_by_cluster is None else np.asarray(self.effect_by_cluster, dtype=float)[:, None]
+        return np.asarray(self.effect * share * _fitting(factors, (design.n_clusters, 1), "effect_by_cluster"))
 
-    def _random(self, design: Design, reps: int, rng: np.random.Generator) -> Array:
-        """Random effects of cluster-periods and cluster trends, ``(reps, I, T)``."""
-        shape = (reps, len(design.clusters), design.n_periods)
+    def _carried_out(self, design: Design, treatment: Array, exposure: NDArray[np.int64]) -> tuple[Array, NDArray[np.int64]]:
+        """Treatment and exposure after late or failed starts."""
+        if self.late is None:
+            return treatment, exposure
+        late = _fitting(np.asarray(self.late, dtype=float)[:, None], (design.n_clusters, 1), "late")
+        since = np.maximum(exposure - late, 0.0)
+        return np.where(np.isnan(treatment), np.nan, treatment * (since > 0)), since.astype(np.int64)
+
+    def _random(self, design: Design, treatment: Array, rng: np.random.Generator) -> Array:
+        """Random effects of cluster-periods, treatments and cluster trends, ``(R, I, T)``."""
+        shape = treatment.shape
         midpoints = np.asarray(design.midpoints(), dtype=float)
         root = _root(self.correlation.between(midpoints, self.residual))
         noise = rng.standard_normal(shape) @ root.T
+        if isinstance(self.correlation, RandomEffects) and self.correlation.treatment:
+            noise = _with_treatment(self.correlation, midpoints, treatment, rng)
         if self.noise_by_cluster is not None:
             factors = np.asarray(self.noise_by_cluster, dtype=float)[:, None]
             noise = noise * _fitting(factors, (shape[1], 1), "noise_by_cluster")
@@ -206,26 +251,27 @@ class Scenario:
         line = 2 * (midpoints - midpoints[0]) / (midpoints[-1] - midpoints[0]) - 1
         return np.asarray(noise + self.cluster_trends * rng.standard_normal((*shape[:2], 1)) * line)
 
-    def _outcomes(self, predictor: Array, n: Array, rng: np.random.Generator) -> tuple[Array, Array | None]:
-        """Cell means ``(reps, I, T)`` and, for a Gaussian outcome, the scatter within cells."""
+    def _outcomes(self, predictor: Array, n: Array, rng: np.random.Generator) -> Drawn:
         if self.family == "gaussian":
-            mean = predictor + rng.standard_normal(predictor.shape) * np.sqrt(self.residual / n)
-            squares = self.residual * rng.chisquare(max(n.sum() - n.size, 1e-300), len(predictor))
-            return mean, squares[:, None, None, None]
-        expected = predictor if self.scale == "risk" else FAMILIES[self.family].mean(predictor)
-        if self.family == "poisson":
-            return rng.poisson(n * expected) / n, None
-        return rng.binomial(n.astype(np.int64), self._risks(expected)) / n, None
+            return draw_gaussian(predictor, n, self.residual, rng)
+        expected = predictor if self.scale == "risk" else FAMILIES["binomial" if self.scale == "logit" else "poisson"].mean(predictor)
+        if self.family == "binomial":
+            return draw_binomial(expected, n, rng)
+        if self.family == "fractional":
+            return draw_fractional(expected, n, self.dispersion, rng)
+        if self.family == "duration":
+            return draw_duration(expected, n, float(self.limit or 0.0), rng)
+        return draw_poisson(expected, n, rng)
 
-    def _risks(self, expected: Array) -> Array:
-        """Risks, refused when the scenario pushes more than one cell in a thousand out of range."""
-        outside = float(((expected < 0) | (expected > 1)).mean())
-        if outside > 1e-3:
-            raise DesignError(
-                f"{outside:.1%} of the cells drawn have a risk outside 0 to 1 on scale='risk'. Use scale='logit', or a smaller effect,"
-                f" trend or ICC."
-            )
-        return np.clip(expected, 0.0, 1.0)
+
+def _with_treatment(correlation: RandomEffects, midpoints: Array, treatment: Array, rng: np.random.Generator) -> Array:
+    """Cluster, cluster-by-period and correlated treatment effects, ``(R, I, T)``."""
+    level, slope = rng.standard_normal((2, *treatment.shape[:2], 1))
+    share = correlation.treatment_corr
+    own = correlation.treatment * (share * level + np.sqrt(1 - share**2) * slope)
+    cells = RandomEffects(cluster_period=correlation.cluster_period, autocorrelation=correlation.autocorrelation)
+    noise = rng.standard_normal(treatment.shape) @ _root(cells.between(midpoints, 1.0)).T
+    return np.asarray(noise + correlation.cluster * level + own * np.nan_to_num(treatment))
 
 
 def _root(covariance: Array) -> Array:
@@ -250,12 +296,3 @@ def _plain(value: Any) -> Any:
         return value
     array = np.asarray(value, dtype=float)
     return float(array) if array.ndim == 0 else tuple(_plain(row) for row in array.tolist())
-
-
-def _as_date(value: dt.date | str) -> dt.date:
-    if isinstance(value, dt.date):
-        return value
-    try:
-        return dt.date.fromisoformat(value)
-    except (TypeError, ValueError):
-        raise DesignError(f"{value!r} is not a date; expected an ISO date such as '2020-03-23'.") from None

@@ -105,11 +105,17 @@ def _frame(pieces: Mapping[int, Piece], label: Mapping[str, Any]) -> pd.DataFram
 
 
 def _pieces(data: bytes) -> dict[int, Piece]:
+    frame = pd.read_parquet(io.BytesIO(data), engine="pyarrow")
     pieces: dict[int, Piece] = {}
-    for (chunk, name), rows in pd.read_parquet(io.BytesIO(data), engine="pyarrow").groupby(["chunk", "method"], sort=False):
-        columns = [rows[column].to_numpy(dtype=np.int8 if column == "status" else float, copy=True) for column in Draws._fields]
-        pieces.setdefault(int(chunk), {})[str(name)] = Draws(*columns)
+    for chunk in frame["chunk"].unique().tolist():
+        rows = frame[frame["chunk"] == chunk]
+        pieces[chunk] = {name: _draws(rows[rows["method"] == name]) for name in rows["method"].unique().tolist()}
     return pieces
+
+
+def _draws(rows: pd.DataFrame) -> Draws:
+    numbers = [rows[column].to_numpy(dtype=float, copy=True) for column in Draws._fields[:-1]]
+    return Draws(*numbers, rows["status"].to_numpy(dtype=np.int8, copy=True))  # type: ignore[call-arg]  # five columns
 
 
 def _discarded(path: Path) -> dict[int, Piece]:

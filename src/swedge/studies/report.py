@@ -250,7 +250,7 @@ STYLE = """
 :root { --ink: #1b1b1b; --soft: #595959; --rule: #d4d4d4; --blue: #0072b2; --amber: #e69f00; }
 * { box-sizing: border-box; }
 html { -webkit-text-size-adjust: 100%; }
-body { margin: 0 auto; padding: 2rem 1.25rem 4rem; max-width: 60rem; color: var(--ink); background: #fff;
+body { margin: 0 auto; padding: 2rem 1.25rem 4rem; max-width: 64rem; color: var(--ink); background: #fff;
   font: 1rem/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; }
 header { border-top: .4rem solid var(--blue); padding-top: 1.25rem; }
 h1 { font-size: clamp(1.5rem, 1.1rem + 2vw, 2.25rem); line-height: 1.2; margin: 0 0 .75rem; text-wrap: balance; }
@@ -270,7 +270,7 @@ figcaption { max-width: 46rem; font-size: .92rem; }
 .scroll { overflow-x: auto; }
 img { display: block; width: 100%; max-width: 42rem; height: auto; }
 table { border-collapse: collapse; font-size: .92rem; font-variant-numeric: tabular-nums; }
-th, td { padding: .35rem 1.1rem .35rem 0; text-align: left; vertical-align: top; }
+th, td { padding: .35rem .95rem .35rem 0; text-align: left; vertical-align: top; }
 th { border-bottom: 2px solid var(--ink); vertical-align: bottom; white-space: nowrap; }
 td { border-bottom: 1px solid var(--rule); white-space: nowrap; }
 td.words { white-space: normal; min-width: 15rem; }

@@ -1,4 +1,7 @@
-"""Columns of a frame: each there once, and holding what it should. Messages count rows and name columns; they never show a child's values."""
+"""Columns of a frame: each there once, and holding what it should.
+
+Messages count rows and name columns; they never show a child's values.
+"""
 
 from __future__ import annotations
 

@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 import re
+from itertools import groupby
+from math import prod
+from numbers import Real
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from swedge.errors import DataError, listing, nearest
+from swedge.trial.columns import label, numbers, refuse_times
 
-_TOKEN = re.compile(r"\s*(?:(?P<category>C\(\s*(?P<inside>[A-Za-z]\w*)\s*\))|(?P<name>[A-Za-z]\w*)|(?P<operator>[+:*]))")
+_NAME = r"[^\W\d]\w*"
+_TOKEN = re.compile(rf"\s*(?:(?P<category>C\(\s*(?P<inside>{_NAME})\s*\))|(?P<name>{_NAME})|(?P<operator>[+:*]))")
+_ALIAS = re.compile(r"(?<![^:])((?:name|category)_\d+)(\[T\.|\[)?")  # at the start of a factor
+
+# More than any trial needs. A formula of 26 names joined by * has 2^26 columns, and a child's number as a category one a child.
+MOST_TERMS, MOST_LEVELS, MOST_COLUMNS = 100, 200, 500
+
+Token = tuple[str, str]
+Values = TypeVar("Values", NDArray[np.float64], list[str])
 
 
-def parse(formula: str) -> list[tuple[str, str]]:
+def parse(formula: str) -> list[Token]:
     """Tokens ``(kind, text)`` with kind category, name or operator.
 
     Raises
@@ -26,12 +39,15 @@ def parse(formula: str) -> list[tuple[str, str]]:
     >>> parse("age + C(gender)")
     [('name', 'age'), ('operator', '+'), ('category', 'gender')]
     """
-    tokens, at = [], 0
-    while at < len(formula.rstrip()):
+    if not isinstance(formula, str):
+        raise DataError(f"covariates is a {type(formula).__name__}, not a formula. Write for example 'C(age_group) + C(gender)'.")
+    tokens, at, end = [], 0, len(formula.rstrip())
+    while at < end:
         match = _TOKEN.match(formula, at)
         if match is None or formula[match.end() : match.end() + 1] == "(":
             raise DataError(
-                f"covariates={formula!r} cannot be read at character {at + 1}. Use column names, C(name), and + : * between them."
+                f"covariates={_shown(formula)} cannot be read at character {at + 1}. Use column names, C(name), and + : * between them;"
+                " rename columns that are no plain names."
             )
         kind = str(match.lastgroup if match.lastgroup != "inside" else "category")
         tokens.append((kind, match.group("inside") or match.group(kind)))
@@ -40,11 +56,17 @@ def parse(formula: str) -> list[tuple[str, str]]:
     return tokens
 
 
-def _check_order(formula: str, tokens: list[tuple[str, str]]) -> None:
+def _check_order(formula: str, tokens: list[Token]) -> None:
     operators = [kind == "operator" for kind, _ in tokens]
     alternates = operators == [bool(i % 2) for i in range(len(tokens))]
     if not tokens or not alternates or operators[-1]:
-        raise DataError(f"covariates={formula!r} is not a sum of terms. Write for example 'C(age_group) + C(gender)'.")
+        raise DataError(f"covariates={_shown(formula)} is not a sum of terms. Write for example 'C(age_group) + C(gender)'.")
+    if operators.count(False) > MOST_TERMS:
+        raise DataError(f"covariates={_shown(formula)} names {operators.count(False)} terms; at most {MOST_TERMS} are read. Shorten it.")
+
+
+def _shown(formula: str) -> str:
+    return repr(formula if len(formula) <= 60 else formula[:57] + "...")
 
 
 def names_in(formula: str, frame: pd.DataFrame) -> list[str]:
@@ -69,30 +91,59 @@ def covariate_columns(formula: str, frame: pd.DataFrame) -> tuple[tuple[str, ...
     """
     import patsy  # imported where used: it would slow down `import swedge`
 
-    names = names_in(formula, frame)
-    alias = {(kind, name): f"{kind}_{i}" for i, name in enumerate(names) for kind in ("name", "category")}
-    parts = [text if kind == "operator" else alias[kind, text] for kind, text in parse(formula)]
-    data = {short: _values(frame[name], kind) for (kind, name), short in alias.items()}
+    tokens = parse(formula)
+    factors = list(dict.fromkeys(token for token in tokens if token[0] != "operator"))
+    alias = {token: f"{token[0]}_{i}" for i, token in enumerate(factors)}
+    data = {short: _values(frame, name, kind) for (kind, name), short in alias.items()}
+    _check_width(formula, tokens, {token: data[short] for token, short in alias.items()})
+    parts = [alias.get(token, token[1]) for token in tokens]
     matrix = patsy.dmatrix("1 + " + " ".join(parts), data, NA_action="raise", eval_env=patsy.EvalEnvironment([{}]))
-    columns = [c for c in matrix.design_info.column_names if c != "Intercept"]
-    keep = [matrix.design_info.column_names.index(c) for c in columns]
-    return tuple(_readable(c, alias) for c in columns), np.asarray(matrix)[:, keep]
+    columns = matrix.design_info.column_names
+    keep = [i for i, column in enumerate(columns) if column != "Intercept"]
+    return tuple(_readable(columns[i], alias) for i in keep), np.asarray(matrix)[:, keep]
 
 
-def _values(series: pd.Series, kind: str) -> object:
-    """Numbers as they are; categories as text in the order of their values."""
-    if kind == "name" and pd.api.types.is_numeric_dtype(series):
-        return series.to_numpy(dtype=float)
-    levels = sorted(series.unique(), key=lambda value: (isinstance(value, str), value))
-    return pd.Categorical([label(v) for v in series], categories=[label(v) for v in levels])
+def _values(frame: pd.DataFrame, name: str, kind: str) -> NDArray[np.float64] | pd.Categorical[str]:
+    """Numbers as they are; categories as text in the order of their values, whatever the column's dtype."""
+    if kind == "name" and pd.api.types.is_numeric_dtype(frame[name].infer_objects()):
+        return _refuse_constant(name, numbers(frame, name, "covariates"))
+    if kind == "name":
+        refuse_times(frame, name, "covariates", "Turn them into numbers, or write C(name) for a category.")
+    values = frame[name].tolist()
+    texts = [label(value) for value in values]
+    found = dict(zip(texts, values, strict=True))
+    if len(found) > MOST_LEVELS:
+        raise DataError(
+            f"Covariate {name!r} has {len(found)} levels in {len(frame)} rows, more than {MOST_LEVELS}. Group them; an identifier or a"
+            " date is no category."
+        )
+    return pd.Categorical(_refuse_constant(name, texts), categories=sorted(found, key=lambda text: _rank(found[text])))
 
 
-def label(value: object) -> str:
-    """A category or cluster as text; a whole number read as a float loses its ``.0``."""
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+def _refuse_constant(name: str, values: Values) -> Values:
+    if all(value == values[0] for value in values):
+        raise DataError(f"Covariate {name!r} holds one value in all {len(values)} rows. Take it out of the formula.")
+    return values
 
 
-def _readable(column: str, alias: dict[tuple[str, str], str]) -> str:
-    for (_, name), short in sorted(alias.items(), key=lambda pair: -len(pair[1])):
-        column = re.sub(rf"\b{short}\b", name, column)
-    return column.replace("[T.", "[")
+def _rank(value: object) -> tuple[int, float, str]:
+    """Numbers in order, then everything else by its text."""
+    return (0, float(value), "") if isinstance(value, Real) else (1, 0.0, str(value))
+
+
+def _check_width(formula: str, tokens: list[Token], data: dict[Token, object]) -> None:
+    """Refuse a formula whose columns, counted generously before patsy makes them, would be too many."""
+    parts = [[token for token in part if token in data] for plus, part in groupby(tokens, lambda token: token[1] == "+") if not plus]
+    width = sum(prod(_levels(data[token]) for token in part) for part in parts)
+    if width > MOST_COLUMNS:
+        raise DataError(f"covariates={_shown(formula)} makes up to {width:,} columns, more than {MOST_COLUMNS}. Use fewer interactions.")
+
+
+def _levels(values: object) -> int:
+    return len(values.categories) if isinstance(values, pd.Categorical) else 2
+
+
+def _readable(column: str, alias: dict[Token, str]) -> str:
+    """Name in patsy for a column with our aliases turned back, ``C(gender)`` at level male becoming ``gender[male]``."""
+    names = {short: name for (_, name), short in alias.items()}
+    return _ALIAS.sub(lambda found: names[found[1]] + ("[" if found[2] else "") if found[1] in names else found[0], column)

@@ -1,8 +1,9 @@
-"""From rows to cells: every check that data must pass before they become a trial."""
+"""From rows to a trial: every check that data must pass before they are folded into cells."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -11,132 +12,148 @@ from numpy.typing import NDArray
 from swedge.assumptions import family_named
 from swedge.design import Allocation
 from swedge.errors import DataError, listing, nearest
-from swedge.trial.cells import Cells, Patterns
-from swedge.trial.formula import covariate_columns, label, names_in
-from swedge.trial.trial import Trial, exposed
+from swedge.trial.columns import (
+    as_numbers,
+    check_choice,
+    check_column,
+    check_columns,
+    check_placeable,
+    cluster_names,
+    label,
+    numbers,
+    refuse_times,
+)
+from swedge.trial.fold import Rows, fold
+from swedge.trial.formula import covariate_columns, names_in
+from swedge.trial.tables import check_cells
+from swedge.trial.trial import Trial
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class _Rows:
-    """Checked rows: where each belongs, its outcome mean, its count and its covariates."""
-
-    cluster: Index
-    period: Index
-    outcome: Array
-    size: Array
-    covariates: Array
+Columns = dict[str, str | None]
 
 
 def read_frame(
     df: pd.DataFrame,
     allocation: Allocation,
-    columns: dict[str, str | None],
+    columns: Columns,
     family: str,
     covariates: str | None,
-    comparators: tuple[str, ...],
+    comparators: Sequence[str],
     missing: str,
     empty: str,
 ) -> Trial:
     """Check `df` against the allocation and fold it into a trial."""
     family_named(family)
-    _check_choice("missing", missing, ("raise", "drop"))
-    _check_choice("empty", empty, ("raise", "keep"))
+    check_choice("missing", missing, ("raise", "drop"))
+    check_choice("empty", empty, ("raise", "keep"))
+    names = cluster_names(allocation, comparators)
+    _check_times(columns)
     check_columns(df, columns)
-    names = (*allocation.design.clusters, *comparators)
-    used = [] if covariates is None else names_in(covariates, df)
-    _check_placeable(df, columns)
+    used = _covariate_names(df, covariates, columns)
+    check_placeable(df, columns)
     cluster, period = _clusters(df, columns, names), _periods(df, columns, allocation)
     keep = _complete(df, columns, used, missing)
-    kept = df[keep]
-    labels, matrix = ((), np.zeros((len(kept), 0))) if covariates is None else covariate_columns(covariates, kept)
-    outcome, size = _outcomes(kept, columns, family)
-    rows = _Rows(cluster[keep], period[keep], outcome, size, matrix)
-    trial = _fold(rows, allocation, family, names, labels, len(comparators))
+    _check_present(cluster[keep], names)
+    labels, rows = _rows(df[keep], cluster[keep], period[keep], columns, family, covariates)
+    trial = fold(rows, allocation, family, names, labels, len(comparators))
     _check_treatment(df, columns["treatment"], cluster, period, trial)
     return check_cells(_with_count(trial, int((~keep).sum())), empty)
 
 
+def _rows(
+    kept: pd.DataFrame, cluster: Index, period: Index, columns: Columns, family: str, covariates: str | None
+) -> tuple[tuple[str, ...], Rows]:
+    """Names of the covariates' columns, and the rows themselves."""
+    labels, matrix = ((), np.zeros((len(kept), 0))) if covariates is None else covariate_columns(covariates, kept)
+    outcome, size = _outcomes(kept, columns, family)
+    return labels, Rows(cluster, period, outcome, size, matrix)
+
+
 def _with_count(trial: Trial, dropped: int) -> Trial:
-    note = f"{dropped} rows with a missing outcome or covariate were dropped."
+    note = f"{dropped} rows with a missing outcome, size or covariate were dropped."
     return replace(trial, dropped=dropped, notes=(*trial.notes, note)) if dropped else trial
 
 
-def _check_choice(name: str, value: str, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        raise DataError(f"{name}={value!r}; expected one of {', '.join(map(repr, allowed))}.{nearest(value, allowed)}")
-
-
-def check_columns(df: pd.DataFrame, columns: dict[str, str | None]) -> None:
-    """Refuse columns that the frame lacks, and a frame without rows."""
+def _check_times(columns: Columns) -> None:
     if (columns["period"] is None) == (columns["date"] is None):
         raise DataError("Give either period= (a column of period numbers from 1) or date= (a column of dates), not both or neither.")
-    for role, name in columns.items():
-        if name is not None and name not in df.columns:
-            raise DataError(
-                f"{role}={name!r} is not a column of the data.{nearest(name, df.columns)} Columns are {listing(list(df.columns), 8)}."
-            )
-    if not len(df):
-        raise DataError("The data have no rows.")
 
 
-def _check_placeable(df: pd.DataFrame, columns: dict[str, str | None]) -> None:
-    """Rows without a cluster or a time belong to no cell: dropping them in silence would lose data."""
-    for role in ("cluster", "period", "date"):
-        name = columns[role]
-        if name is not None and df[name].isna().any():
-            raise DataError(
-                f"{int(df[name].isna().sum())} rows have no {role} ({name!r}), so they belong to no cell. Complete or remove them."
-            )
+def _covariate_names(df: pd.DataFrame, covariates: str | None, columns: Columns) -> list[str]:
+    names = [] if covariates is None else names_in(covariates, df)
+    for name in names:
+        check_column(df, "covariates", name)
+    if columns["outcome"] in names:
+        raise DataError(f"covariates name {columns['outcome']!r}, which is the outcome. Take it out of the formula.")
+    return names
 
 
-def _clusters(df: pd.DataFrame, columns: dict[str, str | None], names: tuple[str, ...]) -> Index:
-    """Position of each row's cluster. Every allocated cluster must occur, and no other may."""
-    found = df[columns["cluster"]].map(label)
-    unknown = sorted(set(found) - set(names))
+def _clusters(df: pd.DataFrame, columns: Columns, names: tuple[str, ...]) -> Index:
+    """Position of each row's cluster; no other cluster may occur."""
+    found = df[columns["cluster"]].map(label).astype(object)
+    counts = found.value_counts()
+    unknown = sorted(set(counts.index) - set(names))
     if unknown:
-        hints = [f"{name!r} ({int((found == name).sum())} rows).{nearest(name, names)}" for name in unknown]
+        hints = [f"{name!r} ({counts[name]} rows).{nearest(name, names)}" for name in unknown[:3]]
         raise DataError(
-            f"{len(unknown)} cluster names are not in the allocation: {listing(hints)} Correct the spelling, or name never-treated"
-            f" clusters in comparators=."
-        )
-    absent = [name for name in names if name not in set(found)]
-    if absent:
-        raise DataError(
-            f"{len(absent)} clusters of the allocation have no rows: {listing(absent)}. Add their data, or redesign without them."
+            f"{len(unknown)} cluster names are not in the allocation: {listing([*hints, *unknown[3:]])} Correct the spelling, or name"
+            " never-treated clusters in comparators=."
         )
     return np.asarray(found.map({name: i for i, name in enumerate(names)}), dtype=np.int64)
 
 
-def _periods(df: pd.DataFrame, columns: dict[str, str | None], allocation: Allocation) -> Index:
+def _check_present(cluster: Index, names: tuple[str, ...]) -> None:
+    seen = np.bincount(cluster, minlength=len(names))
+    absent = [name for name, rows in zip(names, seen, strict=True) if not rows]
+    if absent:
+        raise DataError(
+            f"{len(absent)} clusters of the allocation have no rows with an outcome: {listing(absent)}. Add their data, or redesign without"
+            " them."
+        )
+
+
+def _periods(df: pd.DataFrame, columns: Columns, allocation: Allocation) -> Index:
     """0-based period of each row."""
     design = allocation.design
     if columns["date"] is not None:
-        found = np.asarray(design.period_of(df[columns["date"]]), dtype=np.int64)
+        _refuse_zone(df, columns["date"])
+        found = np.asarray(design.period_of(df[columns["date"]]), dtype=float)
         where = f"the window {design.boundaries[0]} to {design.boundaries[-1]} (exclusive)" if design.boundaries else "the window"
     else:
-        found, where = _numbered(df[columns["period"]]), f"1 to {design.n_periods}"
+        found, where = _numbered(df, str(columns["period"])), f"1 to {design.n_periods}"
     outside = (found < 0) | (found >= design.n_periods)
     if outside.any():
         values = sorted({str(v) for v in df[columns["date"] or columns["period"]][outside]})
         raise DataError(f"{int(outside.sum())} rows lie outside {where}: {listing(values)}. Remove them, or widen the design's window.")
-    return found
+    return found.astype(np.int64)
 
 
-def _numbered(series: pd.Series) -> Index:
-    numbers = pd.to_numeric(series, errors="coerce")
-    wrong = numbers.isna() | (numbers % 1 != 0)
+def _refuse_zone(df: pd.DataFrame, column: str) -> None:
+    """A midnight in London is the day before in UTC all summer: only the user knows which day was meant."""
+    dtype = df[column].dtype
+    zoned = isinstance(dtype, pd.DatetimeTZDtype) or (dtype == object and any(getattr(v, "tzinfo", None) for v in df[column]))
+    if zoned:
+        raise DataError(
+            f"date={column!r} has a time zone, and the day of a date depends on it. Convert to local days, for example by"
+            " .dt.tz_convert('Europe/London').dt.tz_localize(None)."
+        )
+
+
+def _numbered(df: pd.DataFrame, column: str) -> Array:
+    refuse_times(df, column, "period", f"Pass date={column!r}, or number the periods from 1.")
+    values = as_numbers(df[column])
+    wrong = ~np.isfinite(values)
+    wrong[~wrong] = values[~wrong] % 1 != 0
     if wrong.any():
         raise DataError(
-            f"{int(wrong.sum())} rows have a period that is no whole number: {listing(sorted(set(map(str, series[wrong]))))}. Periods"
+            f"{int(wrong.sum())} rows have a period that is no whole number: {listing(sorted(set(map(str, df[column][wrong]))))}. Periods"
             f" count from 1."
         )
-    return np.asarray(numbers, dtype=np.int64) - 1
+    return values - 1
 
 
-def _complete(df: pd.DataFrame, columns: dict[str, str | None], used: list[str], missing: str) -> NDArray[np.bool_]:
+def _complete(df: pd.DataFrame, columns: Columns, used: list[str], missing: str) -> NDArray[np.bool_]:
     """Rows with outcome, size and covariates present."""
     needed = list(dict.fromkeys([c for c in (columns["outcome"], columns["size"]) if c is not None] + used))
     counts = {name: int(df[name].isna().sum()) for name in needed}
@@ -151,130 +168,67 @@ def _complete(df: pd.DataFrame, columns: dict[str, str | None], used: list[str],
     return keep
 
 
-def _outcomes(df: pd.DataFrame, columns: dict[str, str | None], family: str) -> tuple[Array, Array]:
+def _outcomes(df: pd.DataFrame, columns: Columns, family: str) -> tuple[Array, Array]:
     """Mean outcome and count of each row."""
-    values = _numbers(df, str(columns["outcome"]), "outcome")
-    size = np.ones(len(df)) if columns["size"] is None else _numbers(df, columns["size"], "size")
-    if (size <= 0).any():
-        raise DataError(f"{int((size <= 0).sum())} rows have a size that is not positive ({columns['size']!r}). Remove empty groups.")
+    values = numbers(df, str(columns["outcome"]), "outcome")
+    size = np.ones(len(df)) if columns["size"] is None else _sizes(df, columns["size"], family)
     _check_range(values, size, family, str(columns["outcome"]), columns["size"])
     return (values / size if family != "gaussian" else values), size
 
 
-def _numbers(df: pd.DataFrame, column: str, role: str) -> Array:
-    numbers = pd.to_numeric(df[column], errors="coerce")
-    if numbers.isna().any() or not np.isfinite(numbers.astype(float)).all():
-        raise DataError(
-            f"{role}={column!r} holds values that are no finite numbers, in {int(numbers.isna().sum())} rows. Code it as numbers."
-        )
-    return np.asarray(numbers, dtype=float)
+def _sizes(df: pd.DataFrame, column: str, family: str) -> Array:
+    """Counts of individuals; units of exposure (poisson) may be fractions."""
+    size = numbers(df, column, "size")
+    if (size <= 0).any():
+        raise DataError(f"{int((size <= 0).sum())} rows have a size that is not positive ({column!r}). Remove empty groups.")
+    if family != "poisson" and (size % 1 != 0).any():
+        raise DataError(f"{int((size % 1 != 0).sum())} rows have a size that is no whole number ({column!r}). Give numbers of individuals.")
+    return size
 
 
 def _check_range(values: Array, size: Array, family: str, column: str, size_column: str | None) -> None:
+    if family == "gaussian":
+        return
+    wrong = (values % 1 != 0) | (values < 0) | ((values > size) & (family == "binomial"))
+    expected = "a count: whole and not negative,"
     if family == "binomial":
-        wrong = (values % 1 != 0) | (values < 0) | (values > size)
         expected = "0 or 1" if size_column is None else f"a whole number of events from 0 to {size_column!r}"
-    else:
-        wrong = (values < 0) & (family == "poisson")
-        expected = "a count, not negative"
     if wrong.any():
         raise DataError(
             f"outcome={column!r} must be {expected} for family={family!r}; {int(wrong.sum())} of {len(values)} rows are not. Recode it."
         )
 
 
-def _fold(rows: _Rows, allocation: Allocation, family: str, names: tuple[str, ...], labels: tuple[str, ...], comparators: int) -> Trial:
-    shape = (len(names), allocation.design.n_periods)
-    gaussian = family == "gaussian"
-    variables = np.column_stack([rows.outcome, rows.covariates]) if gaussian else rows.outcome[:, None]
-    cells = cells_of(rows.cluster, rows.period, variables, rows.size, shape)
-    patterns = None if gaussian or not labels else patterns_of(rows.cluster, rows.period, rows.outcome, rows.size, rows.covariates, shape)
-    treatment, exposure = exposed(allocation, comparators)
-    periods = tuple(range(1, shape[1] + 1))
-    return Trial(cells, treatment, exposure, family, names, allocation, comparators, periods, patterns, labels, design=allocation.design)
-
-
-def cells_of(cluster: Index, period: Index, variables: Array, size: Array, shape: tuple[int, int]) -> Cells:
-    """Counts, means and each cluster's scatter about its cell means."""
-    at = cluster * shape[1] + period
-    n = np.bincount(at, size, minlength=shape[0] * shape[1]).astype(float)
-    sums = np.stack([np.bincount(at, size * column, minlength=len(n)) for column in variables.T], -1)
-    means = sums / np.maximum(n, 1e-300)[:, None]
-    apart = (variables - means[at]) * np.sqrt(size)[:, None]
-    within = np.stack([apart[cluster == i].T @ apart[cluster == i] for i in range(shape[0])])
-    return Cells(n.reshape(shape), means.reshape((*shape, -1)), within)
-
-
-def patterns_of(cluster: Index, period: Index, outcome: Array, size: Array, covariates: Array, shape: tuple[int, int]) -> Patterns:
-    """Distinct (cluster, period, covariates) rows with their counts and mean outcomes, padded to one length a cluster."""
-    key = np.column_stack([cluster, period, covariates])
-    distinct, at = np.unique(key, axis=0, return_inverse=True)
-    n = np.bincount(at.ravel(), size)
-    mean = np.bincount(at.ravel(), size * outcome) / n
-    owner = distinct[:, 0].astype(np.int64)
-    place = np.arange(len(owner)) - np.searchsorted(owner, owner)
-    padded = (shape[0], int(place.max()) + 1)
-    tables = [np.zeros((*padded, *values.shape[1:])) for values in (n, mean, distinct[:, 1], distinct[:, 2:])]
-    for table, values in zip(tables, (n, mean, distinct[:, 1], distinct[:, 2:]), strict=True):
-        table[owner, place] = values
-    return Patterns(tables[0], tables[1], tables[2].astype(np.int64), tables[3])
-
-
 def _check_treatment(df: pd.DataFrame, column: str | None, cluster: Index, period: Index, trial: Trial) -> None:
     """A recorded treatment must be the allocated one, cell by cell."""
     if column is None:
         return
-    recorded, allocated = _numbers(df, column, "treatment"), trial.treatment[cluster, period]
+    recorded, allocated = numbers(df, column, "treatment"), trial.treatment[cluster, period]
+    strange = int(((recorded < 0) | (recorded > 1)).sum())
+    if strange:
+        raise DataError(f"treatment={column!r} must be 0, 1 or a share between; {strange} of {len(df)} rows are not. Recode it.")
     wrong = ~np.isnan(allocated) & (recorded != allocated)
     if wrong.any():
-        cells = sorted(set(zip(cluster[wrong], period[wrong], strict=True)))
-        shown = [
-            f"{trial.clusters[i]}, period {t + 1}: recorded {_arms(recorded[(cluster == i) & (period == t)])}, allocated"
-            f" {_arm(trial.treatment[i, t])}"
-            for i, t in cells
-        ]
-        raise DataError(
-            f"{len(cells)} cluster-periods contradict the allocation. {listing(shown)}. Pass the allocation that was carried out, or drop"
-            f" treatment= to use it."
-        )
+        raise DataError(_contradictions(recorded, cluster, period, wrong, trial))
+
+
+def _contradictions(recorded: Array, cluster: Index, period: Index, wrong: NDArray[np.bool_], trial: Trial) -> str:
+    cells = sorted(set(zip(cluster[wrong].tolist(), period[wrong].tolist(), strict=True)))
+    shown = [
+        f"{trial.clusters[i]}, period {t + 1}: recorded {_arms(recorded[(cluster == i) & (period == t)])}, allocated"
+        f" {_arm(trial.treatment[i, t])}"
+        for i, t in cells[:3]
+    ]
+    return (
+        f"{len(cells)} cluster-periods contradict the allocation. {listing([*shown, *cells[3:]])}. Pass the allocation that was carried"
+        " out, or drop treatment= to use it."
+    )
 
 
 def _arms(values: Array) -> str:
-    return " and ".join(_arm(v) for v in np.unique(values))
+    distinct = np.unique(values)
+    return " and ".join(_arm(v) for v in distinct) if len(distinct) <= 3 else f"{len(distinct)} different shares"
 
 
 def _arm(value: float) -> str:
     return {0.0: "control", 1.0: "treated"}.get(float(value), f"{value:g} treated")
-
-
-def check_cells(trial: Trial, empty: str = "keep") -> Trial:
-    """Refuse shapes that do not fit, risks outside [0, 1] and cells that the design observes but the data do not hold."""
-    shape = trial.cells.n.shape[-2:]
-    expected = (len(trial.clusters), trial.treatment.shape[-1])
-    if shape != expected:
-        raise DataError(f"Cells are {shape[0]} clusters x {shape[1]} periods; the allocation has {expected[0]} x {expected[1]}.")
-    seen = trial.n > 0
-    if trial.family != "gaussian":
-        top = 1.0 if trial.family == "binomial" else np.inf
-        wrong = seen & ((trial.outcome < 0) | (trial.outcome > top))
-        if wrong.any():
-            raise DataError(
-                f"{int(wrong.sum())} cells have a {trial.family} mean outside [0, {top:g}]. Give means (events / n), not counts."
-            )
-    _check_empty(trial, seen, empty)
-    return trial
-
-
-def _check_empty(trial: Trial, seen: NDArray[np.bool_], empty: str) -> None:
-    lacking = ~np.isnan(trial.treatment) & ~seen
-    if not seen.any((-2, -1)).all():
-        raise DataError("No cell has any individuals.")
-    if empty == "keep" or not lacking.any():
-        return
-    cells = [f"{trial.clusters[i]}, period {t + 1}" for i, t in np.argwhere(lacking)]
-    whole = [t + 1 for t in range(seen.shape[1]) if lacking[:, t].any() and not seen[:, t].any()]
-    periods = f" Nobody at all was observed in period {listing(whole)}." if whole else ""
-    raise DataError(
-        f"{len(cells)} cells that the design observes have no rows: {listing(cells)}.{periods} Check the dates and names; pass"
-        f" empty='keep' if nobody was eligible there."
-    )

@@ -2,63 +2,125 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from swedge.assumptions import family_named
 from swedge.errors import DataError, listing
 from swedge.trial.cells import Cells
-from swedge.trial.formula import label
-from swedge.trial.frame import check_cells, check_columns
+from swedge.trial.columns import as_numbers, check_columns, check_placeable, label, numbers, refuse_times
+from swedge.trial.tables import check_cells
 from swedge.trial.trial import Trial
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class _Panel:
+    """Clusters by first treatment, the never-treated last; their first treated period ``(I,)``; periods ``(T,)``; tables ``(I, T)``."""
+
+    clusters: tuple[str, ...]
+    first: Array
+    periods: Array
+    n: Array
+    outcome: Array
+
+    @property
+    def exposure(self) -> NDArray[np.int64]:
+        """Periods of the panel since the first treated one; one before the panel is counted back in mean period lengths."""
+        last = len(self.periods) - 1
+        gap = (self.periods[-1] - self.periods[0]) / last if last else 1.0
+        early = np.ceil((self.first - self.periods[0]) / gap - 1e-9)
+        start = np.where(self.first < self.periods[0], early, np.searchsorted(self.periods, self.first))
+        return np.asarray(np.maximum(np.arange(last + 1) - start[:, None] + 1, 0), dtype=np.int64)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of a result has to know."""
+        always = [name for name, first in zip(self.clusters, self.first, strict=True) if first <= self.periods[0]]
+        gaps = np.diff(self.periods)
+        lost = int((self.n == 0).sum())
+        told = {
+            f"{lost} of {self.n.size} cells have no outcome and weigh nothing.": lost > 0,
+            f"Treated in every period, so never a control: {listing(always)}.": bool(always),
+            "The periods are unevenly spaced: exposure counts the periods of the panel.": gaps.size > 0 and gaps.max() > gaps.min() + 1e-9,
+        }
+        return tuple(note for note, holds in told.items() if holds)
 
 
 def read_panel(df: pd.DataFrame, cluster: str, period: str, outcome: str, first_treated: str, size: str | None, family: str) -> Trial:
     """Clusters in order of first treatment, the never-treated last; missing outcomes become cells of n = 0 and are counted."""
+    family_named(family)
     columns = {"cluster": cluster, "period": period, "outcome": outcome, "first_treated": first_treated, "size": size}
-    check_columns(df, {**columns, "date": None})
-    rows = df.assign(_cluster=df[cluster].map(label), _first=_starts(df[first_treated]))
-    _check_panel(rows, period)
-    starts = rows.groupby("_cluster")["_first"].first()
-    order = sorted(starts.index, key=lambda name: (starts[name], name))
-    periods = sorted(rows[period].unique())
-    table = rows.set_index(["_cluster", period])
-    values = _table(table[outcome], order, periods)
-    n = (~np.isnan(values)).astype(float) if size is None else np.nan_to_num(_table(table[size], order, periods)) * ~np.isnan(values)
-    first = starts[order].to_numpy(dtype=float)
-    exposure = np.maximum(np.arange(len(periods)) - np.searchsorted(periods, first)[:, None] + 1, 0)
-    lost = int((n == 0).sum())
-    notes = (f"{lost} of {n.size} cells have no outcome and weigh nothing.",) if lost else ()
-    trial = Trial(
-        Cells(n, np.nan_to_num(values)[..., None], np.zeros((len(order), 1, 1))),
-        (exposure > 0).astype(float),
-        exposure.astype(np.int64),
-        family_named(family).name,
-        tuple(order),
+    check_columns(df, columns)
+    check_placeable(df, columns)
+    refuse_times(df, period, "period", "Number the periods, for example by year.")
+    table = {
+        "cluster": df[cluster].map(label).to_numpy(dtype=object),
+        "period": numbers(df, period, "period"),
+        "first": _starts(df, first_treated),
+        "outcome": numbers(df, outcome, "outcome", missing=True),
+        "n": _weights(df, outcome, size),
+    }
+    rows = pd.DataFrame(table)
+    _check_rows(rows)
+    return check_cells(_trial(_panel(rows), family))
+
+
+def _trial(panel: _Panel, family: str) -> Trial:
+    return Trial(
+        Cells(panel.n, panel.outcome[..., None]),
+        (panel.exposure > 0).astype(float),
+        panel.exposure,
+        family,
+        panel.clusters,
         None,
-        int(np.isinf(first).sum()),
-        tuple(periods),
-        notes=notes,
+        int(np.isinf(panel.first).sum()),
+        tuple(int(t) if t.is_integer() else t for t in panel.periods.tolist()),
+        notes=panel.notes,
     )
-    return check_cells(trial)
 
 
-def _starts(column: pd.Series) -> pd.Series:
-    """First treated period as a float, infinite for never."""
-    starts = pd.to_numeric(column, errors="coerce").astype(float)
-    return starts.where((starts > 0) & starts.notna(), np.inf)
+def _panel(rows: pd.DataFrame) -> _Panel:
+    starts = rows.groupby("cluster")["first"].first().to_dict()
+    order = sorted(map(str, starts), key=lambda name: (starts[name], name))
+    periods = np.unique(rows["period"].to_numpy())
+    at = (rows["cluster"].map({name: i for i, name in enumerate(order)}).to_numpy(dtype=np.int64), np.searchsorted(periods, rows["period"]))
+    n, outcome = np.zeros((len(order), len(periods))), np.zeros((len(order), len(periods)))
+    n[at], outcome[at] = rows["n"], np.nan_to_num(rows["outcome"].to_numpy())
+    return _Panel(tuple(order), np.array([starts[name] for name in order]), periods, n, outcome)
 
 
-def _check_panel(rows: pd.DataFrame, period: str) -> None:
-    twice = rows.duplicated(["_cluster", period], keep=False)
-    if twice.any():
-        cells = [f"{c}, {t}" for c, t in rows.loc[twice, ["_cluster", period]].drop_duplicates().itertuples(index=False)]
+def _starts(df: pd.DataFrame, column: str) -> Array:
+    """First treated period, infinite for never."""
+    refuse_times(df, column, "first_treated", "Give the number of the first treated period, as in period=.")
+    starts = np.where(df[column].isna(), np.inf, as_numbers(df[column]))
+    wrong = np.isnan(starts) | (starts < 0)
+    if wrong.any():
+        shown = sorted(set(map(repr, df[column][wrong])))
+        raise DataError(
+            f"{int(wrong.sum())} rows have a first_treated that is no period: {listing(shown)}. Give a number, or 0, nan or inf for never."
+        )
+    return np.where(starts == 0, np.inf, starts)
+
+
+def _weights(df: pd.DataFrame, outcome: str, size: str | None) -> Array:
+    """Weight of each row, 0 where the outcome is missing."""
+    seen = df[outcome].notna().to_numpy()
+    weights = seen.astype(float)
+    if size is not None:
+        weights[seen] = numbers(df[seen], size, "size")
+    return weights
+
+
+def _check_rows(rows: pd.DataFrame) -> None:
+    twice = rows.loc[rows.duplicated(["cluster", "period"], keep=False), ["cluster", "period"]].drop_duplicates()
+    if len(twice):
+        cells = [f"{c}, {label(t)}" for c, t in twice.itertuples(index=False)]
         raise DataError(f"{len(cells)} cluster-periods have more than one row: {listing(cells)}. Aggregate them first.")
-    changing = rows.groupby("_cluster")["_first"].nunique()
+    changing = rows.groupby("cluster")["first"].nunique()
     if (changing > 1).any():
         raise DataError(f"first_treated changes within {listing(list(changing.index[changing > 1]))}. A cluster is first treated once.")
-
-
-def _table(values: pd.Series, order: list[str], periods: list[object]) -> np.ndarray:
-    numbers = pd.to_numeric(values, errors="coerce").astype(float)
-    return numbers.unstack().reindex(index=order, columns=periods).to_numpy()

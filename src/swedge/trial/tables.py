@@ -32,9 +32,7 @@ def read_cells(
         cells = replace(cells, mean=np.where(counts[..., None] > 0, means, 0.0))
     treatment, exposure = exposed(allocation, len(comparators))
     periods = tuple(range(1, counts.shape[-1] + 1))
-    return check_cells(
-        Trial(cells, treatment, exposure, family, names, allocation, len(comparators), periods, design=allocation.design)
-    )
+    return check_cells(Trial(cells, treatment, exposure, family, names, allocation, len(comparators), periods, design=allocation.design))
 
 
 def _table(what: str, values: ArrayLike, names: tuple[str, ...], periods: int) -> Array:

@@ -106,10 +106,10 @@ class Trial:
         family : {"gaussian", "binomial", "poisson"}
         covariates : str, optional
             Individual covariates: column names, ``C(name)``, joined by ``+``, ``:`` and ``*``. Nothing else is allowed, and nothing is
-            evaluated.
+            evaluated. A text column is a category; the first level, in the order of the values, is the reference.
         size : str, optional
-            Column of counts, for rows that stand for several individuals. The outcome is then their mean (gaussian) or their number of
-            events (binomial, poisson).
+            Column of counts, for rows that stand for several individuals. The outcome is then their mean (gaussian: the scatter of
+            individuals inside cells is then not known) or their number of events (binomial, poisson).
         treatment : str, optional
             A recorded treatment, checked against the allocation.
         comparators : sequence of str
@@ -127,7 +127,7 @@ class Trial:
         from swedge.trial.frame import read_frame
 
         columns = {"cluster": cluster, "outcome": outcome, "period": period, "date": date, "size": size, "treatment": treatment}
-        return read_frame(df, allocation, columns, family, covariates, tuple(comparators), missing, empty)
+        return read_frame(df, allocation, columns, family, covariates, comparators, missing, empty)
 
     @classmethod
     def from_cells(
@@ -145,13 +145,18 @@ class Trial:
         Parameters
         ----------
         n : array_like (..., I, T)
-            Counts; 0 for a cell without data.
+            Counts; 0 for a cell without data. A DataFrame is put in the design's order by its labels: clusters, and periods from 1.
         mean : array_like (..., I, T) or (..., I, T, Q)
-            Outcome means (risks, rates), then means of individual covariates.
+            Outcome means (risks, rates), then means of individual covariates. A DataFrame as for `n`.
         within : array_like (Q, Q) or (..., C, Q, Q), optional
             Scatter within cells; see `Cells`. A number serves for Q = 1.
         comparators : sequence of str
             Names of the last rows, when these are never-treated clusters outside the design.
+
+        Raises
+        ------
+        DataError
+            If shapes or labels do not fit the allocation, or numbers cannot be counts, means or scatter.
 
         Examples
         --------
@@ -161,24 +166,9 @@ class Trial:
         >>> trial.n.sum()
         np.float64(600.0)
         """
-        from swedge.trial.frame import check_cells
+        from swedge.trial.tables import read_cells
 
-        counts, means = np.asarray(n, dtype=float), np.asarray(mean, dtype=float)
-        means = means[..., None] if means.shape[-2:] == counts.shape[-2:] else means
-        cells = Cells(counts, means, _scatter(within, means.shape[-1]))
-        treatment, exposure = exposed(allocation, len(comparators))
-        trial = cls(
-            cells,
-            treatment,
-            exposure,
-            family_named(family).name,
-            (*allocation.design.clusters, *map(str, comparators)),
-            allocation,
-            len(comparators),
-            tuple(range(1, counts.shape[-1] + 1)),
-            design=allocation.design,
-        )
-        return check_cells(trial)
+        return read_cells(n, mean, allocation, within, family, comparators)
 
     @classmethod
     def from_panel(
@@ -196,6 +186,10 @@ class Trial:
 
         Parameters
         ----------
+        period : str
+            Column of period numbers, such as years. Periods that no cluster has are not counted.
+        outcome : str
+            Column of cell means (risks for binomial, rates for poisson). A missing one leaves its cell out, and is counted in a note.
         first_treated : str
             Column with the first treated period of the row's cluster; 0, nan and infinity mean never.
         size : str, optional
@@ -204,7 +198,7 @@ class Trial:
         Raises
         ------
         DataError
-            If a cluster-period has two rows, or a cluster two starting periods.
+            If a cluster-period has two rows, a cluster two starting periods, or a column what it should not hold.
         """
         from swedge.trial.panel import read_panel
 
@@ -233,13 +227,28 @@ class Trial:
         return self.cells.outcome
 
     @property
+    def _shown(self) -> Array:
+        return np.where(self.n > 0, self.outcome, np.nan)
+
+    @property
     def maths(self) -> FamilyMaths:
         """The family's functions."""
         return family_named(self.family)
 
     def under(self, treatment: Array, exposure: NDArray[np.int64]) -> Trial:
-        """The same observations under other exposures; a stack, if these are."""
-        return replace(self, treatment=treatment, exposure=exposure)
+        """The same observations under other exposures ``(..., I, T)``; a stack, if these are.
+
+        Raises
+        ------
+        DataError
+            If the last two axes are not clusters and periods.
+        """
+        expected = self.cells.n.shape[-2:]
+        if treatment.shape[-2:] != expected or exposure.shape[-2:] != expected:
+            raise DataError(
+                f"Treatment has shape {treatment.shape}, exposure {exposure.shape}; expected (..., {expected[0]}, {expected[1]})."
+            )
+        return replace(self, cells=self.cells.seen(treatment), treatment=treatment, exposure=exposure)
 
     def reallocated(self, sequences: NDArray[np.int64]) -> Trial:
         """The same observations under allocations ``sequences (..., I)``; comparators stay untreated.
@@ -268,19 +277,26 @@ class Trial:
         return replace(self, cells=replace(self.cells, mean=moved))
 
     def replicate(self, which: int | slice | NDArray[np.int64]) -> Trial:
-        """Part of a stack with one leading axis."""
+        """Part of a stack with one leading axis: one trial, or a smaller stack.
 
-        def pick(array: Array | None, tail: int) -> Array | None:
-            return array if array is None or array.ndim == tail or array.shape[0] == 1 else array[which]
+        Raises
+        ------
+        DataError
+            If this is no such stack, or it holds no trial of that number.
+        """
+        _stacked(self, which)
 
-        cells = Cells(pick(self.cells.n, 2), pick(self.cells.mean, 3), pick(self.cells.within, 3))  # type: ignore[arg-type]  # None in, None out
-        return replace(self, cells=cells, treatment=pick(self.treatment, 2), exposure=pick(self.exposure, 2), offset=pick(self.offset, 2))  # type: ignore[arg-type]  # arrays keep their type
+        def part(whole: Any, **tails: int) -> Any:
+            return whole and replace(whole, **{name: _pick(getattr(whole, name), which, tail) for name, tail in tails.items()})
+
+        own: Trial = part(self, treatment=2, exposure=2, offset=2)
+        return replace(own, cells=part(self.cells, n=2, mean=3, within=3), patterns=part(self.patterns, n=2, mean=2))
 
     def tidy(self) -> pd.DataFrame:
-        """One row a cell of a single trial: cluster, period, treatment, exposure, n, outcome."""
+        """One row a cell of a single trial: cluster, period, treatment, exposure, n, and outcome, nan where n = 0."""
         _single(self)
         grid = pd.MultiIndex.from_product([self.clusters, self.periods], names=["cluster", "period"]).to_frame(index=False)
-        tables = {"treatment": self.treatment, "exposure": self.exposure, "n": self.n, "outcome": self.outcome}
+        tables = {"treatment": self.treatment, "exposure": self.exposure, "n": self.n, "outcome": self._shown}
         return grid.assign(**{name: table.ravel() for name, table in tables.items()})
 
     def plot(self, ax: Axes | None = None) -> Axes:
@@ -288,8 +304,7 @@ class Trial:
         from swedge._present.trajectories import draw_trajectories
 
         _single(self)
-        shown = np.where(self.n > 0, self.outcome, np.nan)
-        return draw_trajectories(shown, self.arm, self.clusters, self.periods, ax=ax, comparators=self.comparators)
+        return draw_trajectories(self._shown, self.arm, self.clusters, self.periods, ax=ax, comparators=self.comparators)
 
 
 def exposed(allocation: Allocation, comparators: int) -> tuple[Array, NDArray[np.int64]]:
@@ -304,17 +319,22 @@ def _with_comparators(treatment: Array, exposure: NDArray[np.int64], comparators
     return np.concatenate([treatment, np.zeros(rows)], -2), np.concatenate([exposure, np.zeros(rows, dtype=exposure.dtype)], -2)
 
 
-def _scatter(within: ArrayLike | None, variables: int) -> Array | None:
-    if within is None:
-        return None
-    scatter = np.asarray(within, dtype=float)
-    if scatter.ndim == 0 and variables == 1:
-        return scatter.reshape(1, 1, 1)
-    if scatter.shape[-2:] != (variables, variables):
-        raise DataError(f"within has shape {scatter.shape}; expected (..., {variables}, {variables}) for the outcome and its covariates.")
-    return scatter[None] if scatter.ndim == 2 else scatter
-
-
 def _single(trial: Trial) -> None:
     if trial.shape:
         raise DataError(f"This is a stack of trials of shape {trial.shape}; take one with trial.replicate(0).")
+
+
+def _pick(array: NDArray[Any] | None, which: Any, tail: int) -> NDArray[Any] | None:
+    """Part of an array with `tail` axes of its own; one that serves all is shared."""
+    if array is None or array.ndim == tail:
+        return array
+    alone = 0 if isinstance(which, int | np.integer) else slice(None)
+    return array[alone if array.shape[0] == 1 else which]
+
+
+def _stacked(trial: Trial, which: object) -> None:
+    if len(trial.shape) != 1:
+        raise DataError(f"replicate takes part of a stack with one leading axis; this trial has shape {trial.shape}.")
+    count = trial.shape[0]
+    if isinstance(which, int | np.integer) and not -count <= which < count:
+        raise DataError(f"replicate({which}) of a stack of {count} trials; they are numbered 0 to {count - 1}.")

@@ -17,7 +17,7 @@ from swedge.studies.demo.analysis import COMPARATORS, WITHOUT_PROCEEDINGS
 from swedge.studies.demo.prose import say
 from swedge.studies.demo.words import Part, interval, p_in_words
 from swedge.studies.panel import authority_panel
-from swedge.studies.report import Block, Caution, Picture, Section, Table
+from swedge.studies.report import Block, Caution, Picture, Points, Section, Table
 from swedge.studies.study import Study
 from swedge.trial import Trial
 
@@ -44,17 +44,16 @@ def comparison_part(allocation: Allocation, rows: pd.DataFrame, seed: int) -> Pa
 
 
 def _with_comparators(allocation: Allocation, rows: pd.DataFrame, outcome: str) -> Trial:
-    """Children without a value take no part; an authority without any has empty cells."""
+    """Children without a value take no part, nor do comparison authorities that hold none."""
+    known = rows[rows[outcome].notna()]
     return Trial.from_frame(
-        rows,
+        known,
         allocation,
         cluster="la",
         date="referral_date",
         outcome=outcome,
         family="binomial",
-        comparators=COMPARATORS,
-        missing="drop",
-        empty="keep",
+        comparators=[name for name in COMPARATORS if name in set(known["la"])],
     )
 
 
@@ -89,7 +88,14 @@ def panel_part(study: Study, panel: Path, neighbours: Path | None, seed: int) ->
     notes = dict.fromkeys(note for trial in trials.values() for note in trial.notes)
     warning, methods = Caution(say(prose.REAL_WARNING)), f"Methods: {ESTIMATOR.fit(first).methods}"
     pictures = _real_trajectories(first), _placebo(first, seed)
-    blocks: tuple[Block, ...] = (say(prose.REAL, **_sizes(first)), Table(table, prose.REAL_TABLE), warning, *pictures, *notes, methods)
+    blocks: tuple[Block, ...] = (
+        say(prose.REAL, **_sizes(first)),
+        Table(table, prose.REAL_TABLE),
+        warning,
+        *pictures,
+        Points(tuple(notes)),
+        methods,
+    )
     heading = "Real data: the authorities and their statistical neighbours"
     return Part(Section(heading, blocks), say(prose.REAL_SHORT, rows=_in_words(table)))
 
@@ -124,6 +130,5 @@ def _placebo(trial: Trial, seed: int) -> Picture:
     result = PlaceboTest(seed=seed).run(trial, ESTIMATOR)
     assert result.reference is not None  # a placebo test always has one
     label = "Children looked after per 10,000: placebo differences"
-    axes = draw_reference(result.reference, float(result.statistic), float(result.p_value), "placebo", xlabel=label)
-    axes.set_ylabel("Number of placebo draws")
+    axes = draw_reference(result.reference, float(result.statistic), float(result.p_value), "placebo", xlabel=label, unit="placebo draws")
     return Picture.of(axes, say(prose.PLACEBO_ALT), prose.PLACEBO_CAPTION)
