@@ -104,6 +104,7 @@ class _Iteration:
         self.beta = np.zeros((model.size, model.x.shape[1]))
         self.moved = np.full(model.size, np.inf)
         self.definite = np.ones(model.size, dtype=bool)
+        self.identified = np.ones(model.size, dtype=bool)
         self.first = True
 
     def turn(self) -> None:
@@ -128,6 +129,8 @@ class _Iteration:
         self.beta[now] = step if self.first else self.beta[now] + step
         self.moved[now] = np.where(np.isfinite(moved), moved, np.inf) if not self.first else np.inf
         self.definite[now] = definite
+        if self.first:  # no slot has lost its weight yet, so a loss of rank is the columns' own
+            self.identified[now] = definite
         scale = (self.beta[now] ** 2).sum(-1) + 1
         self.first = False
         self.active = now[(moved > CONVERGED * scale) | ~np.isfinite(self.moved[now])]
@@ -144,7 +147,8 @@ class _Iteration:
         apart = _separated(self.model, mu)
         status = np.where(self.moved < 1e-8, Status.OK, Status.NOT_CONVERGED)
         status = np.where(definite & self.definite, status, Status.RANK_DEFICIENT)
-        return np.asarray(np.where(apart, Status.SEPARATED, status), dtype=np.int8)
+        status = np.where(apart, Status.SEPARATED, status)
+        return np.asarray(np.where(self.identified, status, Status.RANK_DEFICIENT), dtype=np.int8)
 
 
 def _separated(model: SlotModel, mu: Array) -> NDArray[np.bool_]:

@@ -19,6 +19,7 @@ Statistics in Medicine 39, 438-455.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Real
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -49,8 +50,8 @@ class _Correlated:
 
     def between(self, midpoints: Array, residual: float) -> Array:
         """Covariance ``(T, T)`` of the true cell means of one cluster, given the residual variance."""
-        share = given("icc", self.icc)
-        return np.asarray(residual * share / (1 - share) * self._shape(midpoints))
+        share, own = given("icc", self.icc), getattr(self, "iac", 0.0)
+        return np.asarray(residual * share / ((1 - share) * (1 - own)) * self._shape(midpoints))
 
     def _shape(self, midpoints: Array) -> Array:
         """Correlation ``(T, T)`` of the true cell means."""
@@ -235,7 +236,13 @@ def given(name: str, value: float | None) -> float:
     return value
 
 
+def real(value: object) -> float:
+    """A number as a float; nan for text, booleans and all else that no comparison should see."""
+    return float(value) if isinstance(value, Real) and type(value) is not bool else float("nan")
+
+
 def check_share(name: str, value: float | None, closed: bool) -> None:
     """Refuse what is no correlation; `closed` admits 1."""
-    if value is not None and not (0 <= value < 1 or (closed and value == 1)):
-        raise DesignError(f"{name} is {value}; expected a number in [0, 1{']' if closed else ')'}. Give a correlation, not a percentage.")
+    share = real(value)
+    if (value is not None or name == "iac") and not (0 <= share < 1 or (closed and share == 1)):
+        raise DesignError(f"{name} is {value!r}; expected a number in [0, 1{']' if closed else ')'}. Give a correlation, not a percentage.")

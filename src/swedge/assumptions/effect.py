@@ -15,7 +15,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from swedge.errors import DesignError
+from swedge.errors import DesignError, listing
 
 Array = NDArray[np.float64]
 
@@ -103,8 +103,16 @@ class ByExposure:
     """
 
     def columns(self, treatment: Array, exposure: NDArray[np.int64]) -> tuple[tuple[str, ...], Array]:
-        """One column for each exposure that some cell has, ``(..., K, I, T)``."""
+        """One column for each exposure that some cell has, ``(..., K, I, T)``.
+
+        Raises
+        ------
+        DesignError
+            If no cell is treated.
+        """
         seen = np.unique(exposure[(exposure > 0) & (treatment > 0)])
+        if not len(seen):
+            raise DesignError("No cell is treated, so no exposure has an effect to estimate. Check first_treated or the allocation.")
         columns = [treatment * (exposure == s) for s in seen]
         return tuple(f"exposure {s}" for s in seen), np.stack(columns, axis=-3)
 
@@ -114,6 +122,9 @@ class PTE:
     """The effect at exposure `at` (a point)."""
 
     at: int
+
+    def __post_init__(self) -> None:
+        _check_periods("PTE", self.at)
 
     def contrast(self, terms: Sequence[str]) -> tuple[str, Array]:
         """Weights over the exposure effects."""
@@ -142,11 +153,19 @@ class TATE:
     first: int | None = None
     last: int | None = None
 
+    def __post_init__(self) -> None:
+        for bound in (self.first, self.last):
+            if bound is not None:
+                _check_periods("TATE", bound)
+        if self.first is not None and self.last is not None and self.first > self.last:
+            raise DesignError(f"TATE({self.first}, {self.last}): the first exposure comes after the last. Swap them.")
+
     def contrast(self, terms: Sequence[str]) -> tuple[str, Array]:
         """Weights over the exposure effects."""
         known = _exposures(terms)
         first, last = self.first or min(known), self.last or max(known)
-        return f"TATE({first}, {last})", _average(terms, list(range(first, last + 1)))
+        wanted = known if self.first is None and self.last is None else list(range(first, last + 1))
+        return f"TATE({first}, {last})", _average(terms, wanted)
 
 
 Estimand = PTE | LTE | TATE
@@ -163,10 +182,11 @@ def _average(terms: Sequence[str], wanted: list[int]) -> Array:
     known = _exposures(terms)
     missing = sorted(set(wanted) - set(known))
     if missing or not wanted:
-        raise DesignError(f"No cell has exposure {missing or wanted}; observed exposures are {known}. Choose an estimand within them.")
+        asked = listing(missing) or "in the range asked for"
+        raise DesignError(f"No cell has exposure {asked}; observed exposures are {listing(known, 12)}. Choose an estimand within them.")
     return np.isin(known, wanted) / len(wanted)
 
 
 def _check_periods(name: str, periods: object) -> None:
-    if not (isinstance(periods, int | np.integer) and periods >= 1):
+    if isinstance(periods, bool) or not (isinstance(periods, int | np.integer) and periods >= 1):
         raise DesignError(f"{name}({periods!r}): expected a whole number of periods, at least 1.")

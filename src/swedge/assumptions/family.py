@@ -21,6 +21,6 @@ def family_named(name: str) -> FamilyMaths:
     >>> family_named("binomial").link
     'logit'
     """
-    if not isinstance(name, str) or name not in FAMILIES:
+    if str(name) not in FAMILIES:
         raise DataError(f"family is {name!r}; expected one of {', '.join(FAMILIES)}.{nearest(name, FAMILIES)}")
-    return FAMILIES[name]
+    return FAMILIES[str(name)]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from swedge.assumptions.correlation import Correlation, check_share, given
+from swedge.assumptions.correlation import Correlation, check_share, given, real
 from swedge.assumptions.layout import Array, Layout, Part, autocorrelation
 from swedge.errors import DesignError
 
@@ -48,9 +48,11 @@ class RandomEffects:
 
     def __post_init__(self) -> None:
         check_share("autocorrelation", self.autocorrelation, closed=True)
-        for name in ("cluster", "cluster_period", "residual", "treatment", "individual"):
+        for name in ("cluster", "cluster_period", "treatment", "individual"):
             _check_sd(name, getattr(self, name))
-        if not -1 <= self.treatment_corr <= 1:
+        if self.residual is not None:
+            _check_sd("residual", self.residual)
+        if not -1 <= real(self.treatment_corr) <= 1:
             raise DesignError(f"treatment_corr is {self.treatment_corr}; expected a correlation in [-1, 1].")
 
     @property
@@ -86,17 +88,26 @@ class RandomEffects:
 
 
 def residual_variance(correlation: Correlation, sd: float | None) -> float:
-    """Residual variance of a Gaussian outcome: ``sd^2 (1 - icc)``, or the named residual of `RandomEffects`.
+    """Residual variance of a Gaussian outcome: ``sd^2 (1 - icc)(1 - iac)``, or the named residual of `RandomEffects`.
 
+    Raises
+    ------
+    DesignError
+        If `sd`, the icc or the residual is not given, or `sd` is no standard deviation.
+
+    Examples
+    --------
     >>> from swedge.assumptions import Exchangeable
     >>> residual_variance(Exchangeable(0.25), sd=2.0)
     3.0
     """
     if isinstance(correlation, RandomEffects):
         return given("residual", correlation.residual) ** 2
-    return given("sd", sd) ** 2 * (1 - given("icc", getattr(correlation, "icc", None)))
+    _check_sd("sd", given("sd", sd))
+    shares = given("icc", getattr(correlation, "icc", None)), getattr(correlation, "iac", 0.0)
+    return given("sd", sd) ** 2 * (1 - shares[0]) * (1 - shares[1])
 
 
 def _check_sd(name: str, value: float | None) -> None:
-    if value is not None and not (0 <= value < np.inf):
-        raise DesignError(f"{name} is {value}; expected a standard deviation, finite and not negative.")
+    if not 0 <= real(value) < np.inf:
+        raise DesignError(f"{name} is {value!r}; expected a standard deviation, finite and not negative. Give a number.")

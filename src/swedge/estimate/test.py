@@ -89,7 +89,8 @@ class TestResult:
 
         if self.reference is None or self.reference.ndim != 1:
             raise DataError("Only the result of a randomisation or placebo test of one trial has a reference distribution to draw.")
-        return draw_reference(self.reference, float(self.statistic), float(self.p_value), self.test, ax=ax)
+        unit = "placebo draws" if self.test == "placebo" else "allocations"
+        return draw_reference(self.reference, float(self.statistic), float(self.p_value), self.test, unit=unit, ax=ax)
 
 
 @dataclass(frozen=True)

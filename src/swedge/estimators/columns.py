@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -69,6 +70,12 @@ def covariate_means(trial: Trial) -> Array:
     means = np.where(weight > 0, means, 0.0)
     centre = (weight * means).sum((-2, -1), keepdims=True) / weight.sum((-2, -1), keepdims=True)
     return np.asarray((means - centre) * (weight > 0))
+
+
+def adjusted_for(trial: Trial) -> str:
+    """The covariates' names for a sentence, each once: ``C(gender)``'s many columns are one name."""
+    names = dict.fromkeys(re.sub(r"\[[^]]*\]", "", column) for column in trial.covariates)
+    return f", adjusted for {', '.join(names)}" if names else ""
 
 
 def padded(contrasts: Array, before: int, after: int) -> Array:

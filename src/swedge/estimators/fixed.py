@@ -11,7 +11,7 @@ from swedge._kernels.sandwich import cluster_robust
 from swedge.assumptions import Constant, EffectCurve, Estimand
 from swedge.errors import FitError, nearest
 from swedge.estimate import Estimate, Estimator, Wording, assemble
-from swedge.estimators.columns import cluster_columns, effects, padded, period_columns, stack_columns, without_effect
+from swedge.estimators.columns import adjusted_for, cluster_columns, effects, padded, period_columns, stack_columns, without_effect
 from swedge.estimators.pieces import Pieces, gaussian_pieces, glm_pieces
 from swedge.trial import Trial
 
@@ -128,12 +128,10 @@ class FixedEffects(Estimator):
 
     def _methods(self, trial: Trial) -> str:
         model = {"gaussian": "Linear", "binomial": "Logistic", "poisson": "Poisson"}[trial.family]
-        adjusted = f", adjusted for {', '.join(trial.covariates)}" if trial.covariates else ""
         variance = (
             f"{self.vcov} cluster-robust" if self.vcov in ROBUST else {"model": "model-based", "overdispersed": "overdispersed"}[self.vcov]
         )
         return (
-            f"{model} regression with fixed cluster and period effects{adjusted}, {variance} standard errors and {self.df_method} degrees"
-            f" of freedom;"
-            f" {len(trial.clusters)} clusters, {trial.n.shape[-1]} periods."
+            f"{model} regression with fixed cluster and period effects{adjusted_for(trial)}, {variance} standard errors and"
+            f" {self.df_method} degrees of freedom; {len(trial.clusters)} clusters, {trial.n.shape[-1]} periods."
         )

@@ -15,12 +15,23 @@ from swedge._kernels.reml_inference import MixedFit, fit_mixed
 from swedge.assumptions import Constant, Correlation, EffectCurve, Estimand, NestedExchangeable
 from swedge.errors import DataError, FitError, Status, nearest
 from swedge.estimate import Estimate, Estimator, Wording, assemble
-from swedge.estimators.columns import Effects, covariate_means, effects, padded, period_columns, slots, stack_columns, without_effect
-from swedge.estimators.pieces import full
+from swedge.estimators.columns import (
+    Effects,
+    adjusted_for,
+    covariate_means,
+    effects,
+    padded,
+    period_columns,
+    slots,
+    stack_columns,
+    without_effect,
+)
+from swedge.estimators.pieces import full, no_variation
 from swedge.trial import Trial
 
 Array = NDArray[np.float64]
 
+VANISHED = 1e-10
 DFS = ("kenward-roger", "satterthwaite", "clusters", "normal")
 
 
@@ -145,7 +156,8 @@ class MixedModel(Estimator):
         beta, tau, covariance, criterion, _, status = (np.concatenate([f[j] for f in fits]) for j in range(6))
         variance = np.einsum("kp,rpq,kq->rk", contrasts, covariance, contrasts)
         numbers = (beta @ contrasts.T, variance, self._freedom(trial, np.full_like(variance, np.inf)))
-        return self._assemble(trial, parts, numbers, status.astype(np.int8), criterion, {"cluster": tau**2})
+        status = np.where(no_variation(model), Status.NO_VARIATION, status).astype(np.int8)
+        return self._assemble(trial, parts, numbers, status, criterion, {"cluster": tau**2})
 
     def _check_glmm(self) -> None:
         if self.df in ("kenward-roger", "satterthwaite"):
@@ -198,10 +210,9 @@ class MixedModel(Estimator):
         )
         criterion = ("restricted " if self.reml else "") + "maximum likelihood" if trial.family == "gaussian" else "maximum likelihood"
         terms = "cluster and cluster-by-period" if self.nested else "cluster"
-        adjusted = f", adjusted for {', '.join(trial.covariates)}" if trial.covariates else ""
         return (
-            f"{kind} with fixed period effects and random {terms} effects{adjusted}, fitted by {criterion}, {self.df} degrees of freedom;"
-            f" {len(trial.clusters)} clusters, {trial.n.shape[-1]} periods."
+            f"{kind} with fixed period effects and random {terms} effects{adjusted_for(trial)}, fitted by {criterion},"
+            f" {self.df} degrees of freedom; {len(trial.clusters)} clusters, {trial.n.shape[-1]} periods."
         )
 
 
@@ -209,6 +220,9 @@ def _status(model: CellModel, fit: MixedFit, moves: NDArray[np.bool_]) -> NDArra
     """Status of each replicate, the gravest last."""
     status = np.where(fit.singular, Status.SINGULAR, Status.OK)
     status = np.where(fit.converged, status, Status.NOT_CONVERGED)
+    # A residual that vanishes beside the random effects leaves the likelihood without a maximum.
+    vanished = fit.variances[:, 0] < VANISHED * fit.variances.sum(-1)
+    status = np.where(vanished, Status.NOT_CONVERGED, status)
     status = np.where(model.freedom > 0, status, Status.NO_DEGREES_OF_FREEDOM)
     status = np.where(fit.definite, status, Status.RANK_DEFICIENT)
     return np.where(moves, status, Status.NO_VARIATION).astype(np.int8)

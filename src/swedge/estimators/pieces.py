@@ -33,8 +33,8 @@ class Pieces(NamedTuple):
 
 def cell_freedom(trial: Trial, columns: Array) -> Array:
     """Cells with data minus coefficients that cells inform, ``(R,)``."""
-    cells = np.atleast_1d((trial.n > 0).sum((-2, -1))).astype(float).ravel()
-    return np.broadcast_to(cells - columns.shape[-3], (int(np.prod(trial.shape)),)).astype(float)
+    cells = (trial.n > 0).sum((-2, -1)).astype(float)
+    return np.broadcast_to(cells - columns.shape[-3], trial.shape).ravel()
 
 
 def full(array: Array, trial: Trial, tail: int) -> Array:
@@ -86,7 +86,7 @@ def glm_pieces(trial: Trial, columns: Array, robust: bool) -> Pieces:
     beta, root, crossed, scores, pearson = (np.concatenate([row[j] for row in rows]) for j in range(5))
     status = np.concatenate([row.status for row in rows])
     freedom, one = cell_freedom(trial, columns), np.ones(len(beta))
-    status = np.where(_no_variation(model), Status.NO_VARIATION, status).astype(np.int8)
+    status = np.where(no_variation(model), Status.NO_VARIATION, status).astype(np.int8)
     return Pieces(beta, root, crossed, scores, one, freedom, pearson / np.where(freedom > 0, freedom, np.nan), freedom, status)
 
 
@@ -125,7 +125,7 @@ def _pearson(trial: Trial, model: SlotModel, fit: SlotFit) -> Array:
     return np.asarray(np.divide(residual**2, expected, out=np.zeros_like(residual), where=expected > 0).sum((-2, -1)))
 
 
-def _no_variation(model: SlotModel) -> NDArray[np.bool_]:
+def no_variation(model: SlotModel) -> NDArray[np.bool_]:
     """Whether every outcome of a replicate is the least or the greatest possible."""
     seen = model.n > 0
     lowest = ((model.y == 0) | ~seen).all((-2, -1))

@@ -100,15 +100,15 @@ class PlaceboTest:
         exposure = np.zeros(treatment.shape, dtype=np.int64)
         at = np.arange(self.draws)[:, None]
         treatment[at, order], exposure[at, order] = trial.treatment[treated], trial.exposure[treated]
-        return replace(trial.under(treatment, exposure), cells=_comparators(trial, treated))
+        return replace(trial, cells=_comparators(trial, treated)).under(treatment, exposure)
 
 
 def _comparators(trial: Trial, treated: NDArray[np.bool_]) -> Cells:
     """The cells of the comparators alone, with their scatter where it is known for each cluster."""
-    within = trial.cells.within
+    within, scatter, own = trial.cells.within, trial.cells.scatter, ~treated[:, None, None]
     if within is not None and within.shape[-3] == len(treated):
-        within = within * ~treated[:, None, None]
-    return replace(trial.cells, n=trial.n * ~treated[:, None], within=within)
+        within = within * own
+    return replace(trial.cells, n=trial.n * own[..., 0], within=within, scatter=None if scatter is None else scatter * own[..., None])
 
 
 def _check_scatter(trial: Trial, estimator: Estimator) -> None:

@@ -19,7 +19,7 @@ Array = NDArray[np.float64]
 # Above this many allocations the reference is sampled unless draws= says otherwise.
 ENUMERATE = 20_000
 DRAWS = 9_999
-BISECTIONS = 34
+BISECTIONS = 26
 DOUBLINGS = 30
 
 
@@ -148,8 +148,7 @@ class RandomisationTest:
         offered = self._accepted(result, trial, estimator, sequences, result.min_p)
         note = (
             f"The smallest p this test can give is {result.min_p:.3f} (1 in {round(1 / result.min_p)}), so its {self.level:.0%} interval"
-            f" is the whole"
-            f" line: no effect, however large, could be rejected at that level. Its {best:.1%} interval is {offered.low:.4g} to"
+            f" is the whole line: no effect, however large, could be rejected at that level. Its {best:.1%} interval is {offered.low:.4g} to"
             f" {offered.high:.4g}."
         )
         line = np.array([-np.inf, np.inf])
@@ -253,7 +252,12 @@ def _part(result: TestResult, i: int) -> TestResult:
 
 
 def _piece_notes(accepted: Accepted) -> tuple[str, ...]:
-    return () if accepted.connected else ("The effects not rejected do not form one interval; the limits enclose all of them.",)
+    notes = [] if accepted.connected else ["The effects not rejected do not form one interval; the limits enclose all of them."]
+    if np.isinf(accepted.low) or np.isinf(accepted.high):
+        notes.append(
+            "Effects without bound are not rejected: under too many allocations the statistic moves with the effect as the observed one does."
+        )
+    return tuple(notes)
 
 
 def _notes(trial: Trial, design: Design, reference: Array, exact: bool, count: int) -> tuple[str, ...]:

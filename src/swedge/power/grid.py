@@ -110,7 +110,7 @@ class SimulatedGrid:
         power, half = table["power"].to_numpy(), 1.96 * table["mcse"].to_numpy()
         labels = [f"{_heading(*key)}: {name}" for key, cell in self.cells.items() for name in cell.draws]
         label = f"rejection rate at two-sided {self.alpha:.0%}, with 95% Monte Carlo interval"
-        return draw_forest(labels, power, np.stack([power - half, power + half], -1), label, ax=ax)
+        return draw_forest(labels, power, np.stack([power - half, power + half], -1), label, ax=ax, null=self.alpha)
 
 
 def _heading(design: Name, scenario: Name) -> str:

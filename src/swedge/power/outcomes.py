@@ -41,9 +41,7 @@ def draw_poisson(rate: Array, n: Array, rng: np.random.Generator) -> Drawn:
 
 
 def draw_fractional(share: Array, n: Array, dispersion: float, rng: np.random.Generator) -> Drawn:
-    """Means of shares in [0, 1] whose individual variance is ``dispersion m (1 - m)``: beta draws with the mean and variance of the cell
-    mean.
-    """
+    """Beta draws with the mean and variance of a mean of shares in [0, 1] whose own variance is ``dispersion m (1 - m)``."""
     mean = _proportions(share)
     total = np.maximum(n, 1.0) / dispersion - 1
     return Drawn(rng.beta(np.maximum(mean * total, 1e-9), np.maximum((1 - mean) * total, 1e-9)), None)

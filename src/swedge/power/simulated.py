@@ -96,14 +96,14 @@ class SimulatedPower:
         return "\n".join(rows)
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Power of each method with its 95% Monte Carlo interval."""
+        """Power of each method with its 95% Monte Carlo interval; the dashed line is the level of the tests."""
         from swedge._present.forest import draw_forest
 
         table = self.tidy()
         half = 1.96 * table["mcse"].to_numpy()
         power = table["power"].to_numpy()
         label = f"{'size' if self.truth.effect == 0 else 'power'} at two-sided {self.alpha:.0%}, with 95% Monte Carlo interval"
-        return draw_forest(list(table["estimator"]), power, np.stack([power - half, power + half], -1), label, ax=ax)
+        return draw_forest(list(table["estimator"]), power, np.stack([power - half, power + half], -1), label, ax=ax, null=self.alpha)
 
     def plot_zip(self, name: str, ax: Axes | None = None) -> Axes:
         """One method's intervals, those furthest from the truth on top: where the colour changes is the coverage.

@@ -159,7 +159,8 @@ def _require_same(path: Path, there: object, here: object) -> None:
 def _differences(there: object, here: object, at: str = "") -> Iterator[str]:
     """What differs between two JSON values, by place."""
     if isinstance(there, dict) and isinstance(here, dict):
-        for key in sorted(there.keys() | here.keys()):
+        other_kind = there.get("type") != here.get("type")
+        for key in ["type"] if other_kind else sorted(there.keys() | here.keys()):
             yield from _differences(there.get(key), here.get(key), f"{at}.{key}" if at else str(key))
     elif isinstance(there, list) and isinstance(here, list) and len(there) == len(here):
         for i, (one, other) in enumerate(zip(there, here, strict=True)):

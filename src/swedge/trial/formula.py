@@ -80,7 +80,8 @@ def names_in(formula: str, frame: pd.DataFrame) -> list[str]:
     names = list(dict.fromkeys(text for kind, text in parse(formula) if kind != "operator"))
     absent = [name for name in names if name not in frame.columns]
     if absent:
-        raise DataError(f"covariates name {listing(absent)}, which the data lack.{nearest(absent[0], frame.columns)}")
+        shown = listing([_shown(name) for name in absent])
+        raise DataError(f"covariates name {shown}, which the data lack.{nearest(absent[0][:60], frame.columns)}")
     return names
 
 
@@ -91,6 +92,7 @@ def covariate_columns(formula: str, frame: pd.DataFrame) -> tuple[tuple[str, ...
     """
     import patsy  # imported where used: it would slow down `import swedge`
 
+    names_in(formula, frame)
     tokens = parse(formula)
     factors = list(dict.fromkeys(token for token in tokens if token[0] != "operator"))
     alias = {token: f"{token[0]}_{i}" for i, token in enumerate(factors)}

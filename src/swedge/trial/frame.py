@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pandas.api import types
 
 from swedge.assumptions import family_named
 from swedge.design import Allocation
@@ -132,8 +133,7 @@ def _periods(df: pd.DataFrame, columns: Columns, allocation: Allocation) -> Inde
 def _refuse_zone(df: pd.DataFrame, column: str) -> None:
     """A midnight in London is the day before in UTC all summer: only the user knows which day was meant."""
     dtype = df[column].dtype
-    zoned = isinstance(dtype, pd.DatetimeTZDtype) or (dtype == object and any(getattr(v, "tzinfo", None) for v in df[column]))
-    if zoned:
+    if isinstance(dtype, pd.DatetimeTZDtype) or (types.is_object_dtype(dtype) and any(getattr(v, "tzinfo", None) for v in df[column])):
         raise DataError(
             f"date={column!r} has a time zone, and the day of a date depends on it. Convert to local days, for example by"
             " .dt.tz_convert('Europe/London').dt.tz_localize(None)."

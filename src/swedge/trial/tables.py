@@ -20,7 +20,13 @@ Array = NDArray[np.float64]
 
 
 def read_cells(
-    n: ArrayLike, mean: ArrayLike, allocation: Allocation, within: ArrayLike | None, family: str, comparators: Sequence[str]
+    n: ArrayLike,
+    mean: ArrayLike,
+    allocation: Allocation,
+    within: ArrayLike | None,
+    family: str,
+    covariates: Sequence[str],
+    comparators: Sequence[str],
 ) -> Trial:
     """Check tables against the allocation; see `Trial.from_cells`."""
     family_named(family)
@@ -32,7 +38,22 @@ def read_cells(
         cells = replace(cells, mean=np.where(counts[..., None] > 0, means, 0.0))
     treatment, exposure = exposed(allocation, len(comparators))
     periods = tuple(range(1, counts.shape[-1] + 1))
-    return check_cells(Trial(cells, treatment, exposure, family, names, allocation, len(comparators), periods, design=allocation.design))
+    labels = _covariate_names(covariates, means.shape[-1] - 1, family)
+    trial = Trial(
+        cells, treatment, exposure, family, names, allocation, len(comparators), periods, covariates=labels, design=allocation.design
+    )
+    return check_cells(trial)
+
+
+def _covariate_names(given: Sequence[str], count: int, family: str) -> tuple[str, ...]:
+    """A name for each covariate mean that follows the outcome's."""
+    if count and family != "gaussian":
+        raise DataError(
+            f"Means of covariates do not suffice for family={family!r}. Build the trial from rows: Trial.from_frame(covariates=...)."
+        )
+    if given and len(given) != count:
+        raise DataError(f"covariates names {len(given)} covariates; mean holds {count} beside the outcome. Name each, in their order.")
+    return tuple(map(str, given)) or tuple(f"covariate {i + 1}" for i in range(count))
 
 
 def _table(what: str, values: ArrayLike, names: tuple[str, ...], periods: int) -> Array:

@@ -138,6 +138,7 @@ class Trial:
         *,
         within: ArrayLike | None = None,
         family: str = "gaussian",
+        covariates: Sequence[str] = (),
         comparators: Sequence[str] = (),
     ) -> Trial:
         """A trial, or a stack, from cluster x period tables.
@@ -150,6 +151,8 @@ class Trial:
             Outcome means (risks, rates), then means of individual covariates. A DataFrame as for `n`.
         within : array_like (Q, Q) or (..., C, Q, Q), optional
             Scatter within cells; see `Cells`. A number serves for Q = 1.
+        covariates : sequence of str
+            Names of the individual covariates whose means follow the outcome's; left out, they are numbered. Gaussian outcomes only.
         comparators : sequence of str
             Names of the last rows, when these are never-treated clusters outside the design.
 
@@ -168,7 +171,7 @@ class Trial:
         """
         from swedge.trial.tables import read_cells
 
-        return read_cells(n, mean, allocation, within, family, comparators)
+        return read_cells(n, mean, allocation, within, family, covariates, comparators)
 
     @classmethod
     def from_panel(

@@ -1,0 +1,510 @@
+"""What every estimator promises, from one table: estimators x families x laws.
+
+A law that an estimator does not keep is an exemption, which says why; an exempted estimator must break the law, so that no exemption outlives
+its reason and no law is one that cannot be broken. Tolerances: linear algebra repeated in another order agrees to 1e-9 of a number. Where an
+iteration has to find its optimum again from other numbers (`ITERATED`), it does so to the square root of what is left of the criterion.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import FrozenInstanceError, dataclass, field, fields, replace
+
+import numpy as np
+import pytest
+
+import swedge as sw
+from swedge.estimate import COLUMNS
+
+Array = np.ndarray
+ALL = ("gaussian", "binomial", "poisson")
+EXACT, ITERATED = 1e-9, 1e-6
+
+
+@dataclass(frozen=True)
+class Case:
+    """An estimator, the families it is for, and the laws it is excused from."""
+
+    name: str
+    estimator: sw.Estimator
+    families: tuple[str, ...] = ALL
+    exempt: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def iterated(self) -> bool:
+        return isinstance(self.estimator, sw.MixedModel)
+
+
+RANDOM = {"cluster constant": "clusters are random here, so what they differ by tells their variance"}
+ACROSS = {"cluster constant": "clusters are compared with each other within a period, so their levels are part of the comparison"}
+EQUAL = sw.Exchangeable()
+
+CASES = [
+    *[Case(f"fixed {vcov}", sw.FixedEffects(vcov=vcov)) for vcov in ("CR0", "CR1", "CR2", "CR3", "overdispersed", "model")],
+    Case("fixed CR3 clusters", sw.FixedEffects(vcov="CR3", df="clusters")),
+    Case("fixed model normal", sw.FixedEffects(vcov="model", df="normal")),
+    Case("fixed delayed", sw.FixedEffects(effect=sw.Delayed(1))),
+    Case("fixed linear", sw.FixedEffects(effect=sw.Linear(2))),
+    Case("fixed tate", sw.FixedEffects(effect=sw.ByExposure(), estimand=sw.TATE())),
+    Case("mixed nested KR", sw.MixedModel(), ("gaussian",), RANDOM),
+    Case("mixed nested Satterthwaite", sw.MixedModel(df="satterthwaite"), ("gaussian",), RANDOM),
+    Case("mixed nested ML", sw.MixedModel(reml=False, df="satterthwaite"), ("gaussian",), RANDOM),
+    Case("mixed nested clusters", sw.MixedModel(df="clusters"), ("gaussian",), RANDOM),
+    Case("mixed nested tate", sw.MixedModel(effect=sw.ByExposure(), estimand=sw.TATE()), ("gaussian",), RANDOM),
+    Case("mixed exchangeable KR", sw.MixedModel(EQUAL), ("gaussian",), RANDOM),
+    Case("mixed exchangeable Satterthwaite", sw.MixedModel(EQUAL, df="satterthwaite"), ("gaussian",), RANDOM),
+    Case("mixed exchangeable ML", sw.MixedModel(EQUAL, reml=False, df="satterthwaite"), ("gaussian",), RANDOM),
+    Case("mixed exchangeable normal", sw.MixedModel(EQUAL, df="normal"), ALL, RANDOM),
+    Case("mixed exchangeable clusters", sw.MixedModel(EQUAL, df="clusters"), ALL, RANDOM),
+    Case("within equal", sw.WithinPeriod(), ALL, ACROSS),
+    Case("within size CR3", sw.WithinPeriod(weigh="size", vcov="CR3"), ALL, ACROSS),
+    Case("within clusters", sw.WithinPeriod(df="clusters"), ALL, ACROSS),
+    Case("two-way size", sw.TwoWayFixedEffects()),
+    Case("two-way equal CR0", sw.TwoWayFixedEffects(weigh="equal", vcov="CR0", df="normal")),
+]
+
+# Trials ---------------------------------------------------------------------------------------------------------------------------------
+
+NAMES = ("Avon", "Bute", "Cork", "Down", "Eden", "Fife")
+DESIGN = sw.Design.stepped_wedge(clusters=NAMES, periods=5, clusters_per_sequence=[2, 1, 2, 1])
+SHAPE = (6, 5)
+
+
+def rng_of(seed: int) -> np.random.Generator:
+    return np.random.default_rng([seed, 20200901])
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Cells of one trial: counts, means and each cluster's scatter."""
+
+    n: Array
+    mean: Array
+    within: Array | None
+    family: str
+    allocation: sw.Allocation
+
+    def trial(self) -> sw.Trial:
+        return sw.Trial.from_cells(self.n, self.mean, self.allocation, within=self.within, family=self.family)
+
+
+def drawn(family: str, seed: int = 0, design: sw.Design = DESIGN) -> Drawn:
+    """Unequal cells, clusters that differ by more than their cells do, an effect; large enough counts that no logit separates."""
+    rng = rng_of(seed)
+    allocation = design.randomise(seed=seed)
+    shape = (design.n_clusters, design.n_periods)
+    n = rng.integers(15, 60, shape).astype(float)
+    level = 0.6 * rng.standard_normal((shape[0], 1)) + 0.15 * rng.standard_normal(shape) + 0.1 * np.arange(shape[1])
+    predictor = level + 0.4 * np.nan_to_num(allocation.treatment)
+    if family == "gaussian":
+        scatter = rng.chisquare((n - 1).sum(-1))[:, None, None]
+        return Drawn(n, predictor + rng.standard_normal(shape) / np.sqrt(n), scatter, family, allocation)
+    if family == "binomial":
+        return Drawn(n, rng.binomial(n.astype(int), 1 / (1 + np.exp(0.3 - predictor))) / n, None, family, allocation)
+    return Drawn(n, rng.poisson(n * np.exp(predictor - 0.5)) / n, None, family, allocation)
+
+
+def numbers(fit: sw.Estimate) -> Array:
+    """Estimate, standard error and df, side by side."""
+    return np.stack([np.asarray(fit.estimate), np.asarray(fit.std_error), np.asarray(fit.df)], -1)
+
+
+def same(left: Array, right: Array, tolerance: float) -> None:
+    """Equal to a share of each number; of its standard error, for an estimate that may be near 0."""
+    left, right = np.broadcast_arrays(np.asarray(left, float), np.asarray(right, float))
+    scale = np.abs(right).copy()
+    scale[..., 0] = np.maximum(scale[..., 0], scale[..., 1])
+    finite = np.isfinite(right)
+    assert (np.isfinite(left) == finite).all(), f"{left} is not {right}"
+    assert (np.abs(left[finite] - right[finite]) <= tolerance * scale[finite]).all(), f"{left} is not {right}"
+
+
+# Laws -----------------------------------------------------------------------------------------------------------------------------------
+
+Law = Callable[[Case, str, int], None]
+LAWS: dict[str, Law] = {}
+
+
+def law(name: str) -> Callable[[Law], Law]:
+    def register(function: Law) -> Law:
+        LAWS[name] = function
+        return function
+
+    return register
+
+
+def fitted(case: Case, trial: sw.Trial) -> Array:
+    return numbers(case.estimator.fit(trial))
+
+
+def is_linear(case: Case) -> bool:
+    return isinstance(case.estimator, sw.LinearEstimator)
+
+
+def on_identity(case: Case, trial: sw.Trial) -> bool:
+    return case.estimator.scale(trial) == "identity"
+
+
+def stacked(trials: list[Drawn]) -> sw.Trial:
+    """Trials side by side, each under its own allocation."""
+    first = trials[0]
+    within = None if first.within is None else np.stack([t.within for t in trials])
+    stack = sw.Trial.from_cells(
+        np.stack([t.n for t in trials]), np.stack([t.mean for t in trials]), first.allocation, within=within, family=first.family
+    )
+    return stack.under(np.stack([t.allocation.treatment for t in trials]), np.stack([t.allocation.exposure for t in trials]))
+
+
+@law("stack equals loop")
+def stack_equals_loop(case: Case, family: str, seed: int) -> None:
+    trials = [drawn(family, 10 * seed + k) for k in range(4)]
+    assert len({t.allocation.sequence for t in trials}) > 1, "one exposure for all would not test this"
+    stack = case.estimator.fit(stacked(trials))
+    alone = [case.estimator.fit(t.trial()) for t in trials]
+    same(numbers(stack), np.stack([numbers(fit) for fit in alone]), EXACT)
+    assert [int(code) for code in stack.status] == [int(fit.status) for fit in alone]
+
+
+@law("exposures stack over one data set")
+def exposures_stack(case: Case, family: str, seed: int) -> None:
+    data = drawn(family, seed)
+    sequences = DESIGN.random_allocations(4, seed)
+    under = case.estimator.fit(data.trial().reallocated(sequences))
+    alone = [replace(data, allocation=DESIGN.allocate(dict(zip(NAMES, row, strict=True)))).trial() for row in sequences.tolist()]
+    same(numbers(under), np.stack([fitted(case, trial) for trial in alone]), EXACT)
+
+
+@law("relabelling")
+def relabelling(case: Case, family: str, seed: int) -> None:
+    data = drawn(family, seed)
+    order = rng_of(seed).permutation(len(NAMES))
+    moved = {NAMES[new]: data.allocation.sequence[old] for new, old in enumerate(order)}
+    within = None if data.within is None else data.within[order]
+    relabelled = Drawn(data.n[order], data.mean[order], within, family, DESIGN.allocate(moved))
+    assert relabelled.allocation.sequence != data.allocation.sequence
+    same(fitted(case, relabelled.trial()), fitted(case, data.trial()), ITERATED if case.iterated else EXACT)
+
+
+@law("period constant")
+def period_constant(case: Case, family: str, seed: int) -> None:
+    data = drawn(family, seed)
+    if not on_identity(case, data.trial()):
+        pytest.skip("on a link, a period constant of the means is no constant")
+    shift = rng_of(seed).uniform(0.05, 0.1, SHAPE[1]) * np.where(data.mean.max() > 0.9, 1, -1) * (3 if family == "gaussian" else 0.2)
+    room = np.clip(data.mean + shift, 0, 1) if family == "binomial" else data.mean + shift
+    moved = replace(data, mean=room)
+    assert (room == data.mean + shift).all(), "the shift left the range of the outcome"
+    same(fitted(case, moved.trial()), fitted(case, data.trial()), ITERATED if case.iterated else EXACT)
+
+
+@law("cluster constant")
+def cluster_constant(case: Case, family: str, seed: int) -> None:
+    data = drawn(family, seed)
+    if not on_identity(case, data.trial()):
+        pytest.skip("on a link, a cluster constant of the means is no constant")
+    shift = rng_of(seed).uniform(0.01, 0.02, (SHAPE[0], 1)) * np.arange(1, SHAPE[0] + 1)[:, None] * (20 if family == "gaussian" else 0.5)
+    room = data.mean + shift * (1 if family != "binomial" or (data.mean + shift).max() <= 1 else -1)
+    assert family == "gaussian" or (room >= 0).all()
+    same(fitted(case, replace(data, mean=room).trial()), fitted(case, data.trial()), EXACT)
+
+
+@law("scaling")
+def scaling(case: Case, family: str, seed: int) -> None:
+    if family != "gaussian":
+        pytest.skip("only a Gaussian outcome has a free unit")
+    data = drawn(family, seed)
+    plain = fitted(case, data.trial())
+    for unit in (-3.0, 1e6, 1e-12):
+        scaled = fitted(case, replace(data, mean=unit * data.mean, within=unit**2 * data.within).trial())
+        same(scaled, plain * [unit, abs(unit), 1], ITERATED if case.iterated else EXACT)
+
+
+@law("shift of the treated")
+def shift_of_the_treated(case: Case, family: str, seed: int) -> None:
+    trial = drawn(family, seed).trial()
+    plain, moved = case.estimator.fit(trial), case.estimator.fit(case.estimator.null(trial, -0.07))
+    tolerance = ITERATED if case.iterated else EXACT
+    assert moved.estimate - plain.estimate == pytest.approx(0.07, abs=tolerance * plain.std_error + 1e-12)
+    if on_identity(case, trial):  # on a link the working weights are the same but the cells' contributions are not: nor is a robust SE
+        same(numbers(moved)[1:][None], numbers(plain)[1:][None], tolerance)
+
+
+@law("treated cells count as what they are")
+def treated_cells(case: Case, family: str, seed: int) -> None:
+    """On the identity scale and for a constant effect, `null` is plain arithmetic on the means."""
+    data = drawn(family, seed)
+    if not on_identity(case, data.trial()):
+        pytest.skip("means move by no constant on a link")
+    effect = getattr(case.estimator, "effect", sw.Constant())
+    share = effect.columns(data.allocation.treatment, data.allocation.exposure)[1].sum(-3)
+    by_hand = replace(data, mean=data.mean - 0.03 * share).trial()
+    same(fitted(case, by_hand), fitted(case, case.estimator.null(data.trial(), 0.03)), EXACT)
+
+
+def as_rows(data: Drawn, seed: int) -> tuple[dict[str, Array], Drawn]:
+    """Individuals with those cells, in disorder, and the cells worked out from them again."""
+    rng = rng_of(seed)
+    clusters, periods = (np.repeat(index.ravel(), data.n.ravel().astype(int)) for index in np.indices(data.n.shape))
+    if data.family == "gaussian":
+        outcome = data.mean[clusters, periods] + rng.standard_normal(len(clusters))
+    else:
+        events = np.rint(data.n * data.mean).astype(int)
+        place = np.arange(len(clusters)) - np.repeat(np.cumsum(data.n.ravel()) - data.n.ravel(), data.n.ravel().astype(int))
+        outcome = (place < events[clusters, periods]).astype(float)  # a count above 1 stays with the first of its cell
+        extra = np.maximum(events - data.n, 0)
+        outcome = outcome + (place == 0) * extra[clusters, periods]
+    mean = np.zeros(data.n.shape)
+    np.add.at(mean, (clusters, periods), outcome)
+    mean = mean / data.n
+    within = np.zeros((len(data.n), 1, 1))
+    np.add.at(within[:, 0, 0], clusters, (outcome - mean[clusters, periods]) ** 2)
+    order = rng.permutation(len(clusters))
+    columns = {"la": np.array(data.allocation.design.clusters)[clusters][order], "period": periods[order] + 1, "y": outcome[order]}
+    return columns, replace(data, mean=mean, within=within if data.family == "gaussian" else None)
+
+
+@law("rows equal cells")
+def rows_equal_cells(case: Case, family: str, seed: int) -> None:
+    import pandas as pd
+
+    columns, cells = as_rows(drawn(family, seed), seed)
+    rows = sw.Trial.from_frame(pd.DataFrame(columns), cells.allocation, cluster="la", period="period", outcome="y", family=family)
+    same(fitted(case, rows), fitted(case, cells.trial()), ITERATED if case.iterated else EXACT)
+
+
+TRANSITION = sw.Design.stepped_wedge(clusters=NAMES, periods=6, transition=1, clusters_per_sequence=[2, 1, 2, 1])
+
+
+@law("unobserved cells never matter")
+def unobserved_cells(case: Case, family: str, seed: int) -> None:
+    data = drawn(family, seed, TRANSITION)
+    out = np.isnan(data.allocation.treatment)
+    assert out.any()
+    nothing = replace(data, n=np.where(out, 0.0, data.n), mean=np.where(out, np.nan, data.mean)).trial()
+    for count, value in ((1e6, 1.0), (1.0, 0.0), (3.0, 0.5)):
+        full = replace(data, n=np.where(out, count, data.n), mean=np.where(out, value, data.mean)).trial()
+        same(fitted(case, full), fitted(case, nothing), EXACT)
+
+
+@law("rows in unobserved cells never matter")
+def unobserved_rows(case: Case, family: str, seed: int) -> None:
+    import pandas as pd
+
+    columns, cells = as_rows(drawn(family, seed, TRANSITION), seed)
+    frame = pd.DataFrame(columns)
+    out = np.isnan(cells.allocation.treatment)[frame.la.map(TRANSITION.clusters.index), frame.period - 1]
+    assert out.any()
+    frame.loc[out, "y"] = rng_of(seed).integers(0, 2, out.sum()) * (100.0 if family == "gaussian" else 1.0)
+    read = {"cluster": "la", "period": "period", "outcome": "y", "family": family}
+    with_them = sw.Trial.from_frame(frame, cells.allocation, **read)
+    without = sw.Trial.from_frame(frame[~out], cells.allocation, **read)
+    same(fitted(case, with_them), fitted(case, without), ITERATED if case.iterated else EXACT)
+
+
+@law("cells without data never matter")
+def empty_cells(case: Case, family: str, seed: int) -> None:
+    data = drawn(family, seed)
+    n = data.n.copy()
+    n[1, 2] = 0
+    fits = [fitted(case, replace(data, n=n, mean=np.where(n > 0, data.mean, value)).trial()) for value in (0.0, 0.9, np.nan)]
+    same(fits[1], fits[0], EXACT)
+    same(fits[2], fits[0], EXACT)
+    with pytest.raises(AssertionError):
+        same(fitted(case, data.trial()), fits[0], EXACT)  # the cell did matter when it had data
+
+
+@law("tidy and summary")
+def tidy_and_summary(case: Case, family: str, seed: int) -> None:
+    fit = case.estimator.fit(drawn(family, seed).trial())
+    table = fit.tidy()
+    assert tuple(table.columns) == COLUMNS
+    row = table.iloc[0]
+    assert len(table) == 1
+    assert row["estimate"] == fit.estimate
+    assert row["status"] == sw.Status(int(fit.status)).name.lower()
+    assert row["conf_low"] < row["estimate"] < row["conf_high"]
+    assert 0 < row["p_value"] <= 1
+    assert (row["p_value"] < 0.05) == (not row["conf_low"] <= 0 <= row["conf_high"]), "the test and the interval disagree"
+    text = fit.summary()
+    assert "6 clusters" in text
+    assert "degrees of freedom" in text
+    stack = case.estimator.fit(stacked([drawn(family, seed), drawn(family, seed + 1)])).tidy()
+    assert tuple(stack.columns) == (*COLUMNS, "replicate")
+    assert stack["replicate"].tolist() == [0, 1]
+
+
+def without_outcome(data: Drawn) -> Drawn:
+    """The same trial with one outcome for everybody: for a Gaussian an awkward number, that no mean of it repeats to the digit."""
+    constant = {"gaussian": 123456.7, "binomial": 0.0, "poisson": 0.0}[data.family]
+    within = None if data.within is None else 0 * data.within
+    return replace(data, mean=np.full_like(data.mean, constant), within=within)
+
+
+@law("one degenerate replicate")
+def one_degenerate(case: Case, family: str, seed: int) -> None:
+    trials = [drawn(family, 10 * seed + k) for k in range(3)]
+    trials[1] = without_outcome(trials[1])
+    stack = case.estimator.fit(stacked(trials))
+    assert stack.status.tolist()[1] == sw.Status.NO_VARIATION
+    assert np.isnan(numbers(stack)[1]).all()
+    assert np.isnan(stack.p_value[1])
+    same(numbers(stack)[::2], np.stack([fitted(case, t.trial()) for t in trials[::2]]), EXACT)
+    assert stack.tidy()["status"].tolist()[1] == "no_variation"
+    with pytest.raises(sw.FitError, match="no variation.*Every outcome is the same"):
+        case.estimator.fit(trials[1].trial())
+
+
+@law("one replicate without an effect to estimate")
+def one_without_effect(case: Case, family: str, seed: int) -> None:
+    trials = [drawn(family, 10 * seed + k) for k in range(3)]
+    stack = stacked(trials)
+    treatment, exposure = stack.treatment.copy(), stack.exposure.copy()
+    treatment[2], exposure[2] = 0, 0
+    broken = stack.under(treatment, exposure)
+    fit = case.estimator.fit(broken)
+    assert fit.status.tolist()[2] == sw.Status.RANK_DEFICIENT
+    assert np.isnan(numbers(fit)[2]).all()
+    same(numbers(fit)[:2], np.stack([fitted(case, t.trial()) for t in trials[:2]]), EXACT)
+    if isinstance(getattr(case.estimator, "effect", None), sw.ByExposure):
+        return  # without an exposed cell there is no column to ask about
+    with pytest.raises(sw.FitError, match="rank deficient"):
+        case.estimator.fit(broken.replicate(2))
+
+
+@law("point is the estimate")
+def point_is_the_estimate(case: Case, family: str, seed: int) -> None:
+    trials = [drawn(family, 10 * seed + k) for k in range(3)]
+    trials[1] = without_outcome(trials[1])
+    trial = stacked(trials)
+    point, fit = case.estimator.point(trial), case.estimator.fit(trial)
+    assert np.isnan(point[1])
+    assert point[::2] == pytest.approx(fit.estimate[::2], rel=EXACT)
+
+
+@law("a stack of one is a stack")
+def stack_of_one(case: Case, family: str, seed: int) -> None:
+    data = drawn(family, seed)
+    one = case.estimator.fit(stacked([data]))
+    assert one.estimate.shape == (1,)
+    same(numbers(one), numbers(case.estimator.fit(data.trial()))[None], EXACT)
+
+
+COMBINATIONS = [pytest.param(case, family, name, id=f"{name}-{case.name}-{family}") for name in LAWS for case in CASES for family in case.families]
+
+
+@pytest.mark.parametrize(("case", "family", "name"), COMBINATIONS)
+def test_law(case: Case, family: str, name: str) -> None:
+    if name not in case.exempt:
+        for seed in (1, 2):
+            LAWS[name](case, family, seed)
+        return
+    if family != "gaussian" and not on_identity(case, drawn(family).trial()):
+        pytest.skip(case.exempt[name])
+    with pytest.raises(AssertionError, match="is not"):
+        LAWS[name](case, family, 1)
+
+
+# Estimators as values -------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_frozen_hashable_and_its_repr_is_a_constructor_call(case: Case) -> None:
+    estimator = case.estimator
+    again = eval(repr(estimator), {name: getattr(sw, name) for name in sw.__all__})
+    assert again == estimator
+    assert hash(again) == hash(estimator)
+    assert type(again) is type(estimator)
+    name = fields(estimator)[0].name  # type: ignore[arg-type]
+    with pytest.raises(FrozenInstanceError):
+        setattr(estimator, name, None)
+
+
+def test_no_two_estimators_of_the_table_are_equal() -> None:
+    assert len({case.estimator for case in CASES}) == len({repr(case.estimator) for case in CASES}) == len(CASES)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: sw.FixedEffects(vcov="CR4"),
+        lambda: sw.FixedEffects(df="saterthwaite"),
+        lambda: sw.FixedEffects(vcov="model", df="satterthwaite"),
+        lambda: sw.FixedEffects(vcov="CR2", df="residual"),
+        lambda: sw.MixedModel(df="kenward"),
+        lambda: sw.MixedModel(reml=False),
+        lambda: sw.MixedModel(quadrature=7),
+        lambda: sw.MixedModel(sw.ExponentialDecay()),
+        lambda: sw.WithinPeriod(weigh="sizes"),
+        lambda: sw.TwoWayFixedEffects(vcov="HC1"),
+        lambda: sw.TwoWayFixedEffects(df="residual"),
+    ],
+)
+def test_a_choice_that_does_not_exist_is_refused_with_those_that_do(make: Callable[[], object]) -> None:
+    with pytest.raises(sw.FitError, match=r"expected|Use|only|needs|cannot"):
+        make()
+
+
+# Linear estimators: weights ---------------------------------------------------------------------------------------------------------------
+
+LINEAR = [case for case in CASES if is_linear(case)]
+
+
+@pytest.mark.parametrize("case", LINEAR, ids=lambda case: case.name)
+@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("design", [DESIGN, TRANSITION], ids=["complete", "transition"])
+def test_weights_are_the_estimate(case: Case, seed: int, design: sw.Design) -> None:
+    data = drawn("gaussian", seed, design)
+    trial = data.trial()
+    weights = case.estimator.weights(trial)
+    left_out = np.isnan(data.allocation.treatment)
+    by_hand = sum(weights[i, t] * data.mean[i, t] for i in range(weights.shape[0]) for t in range(weights.shape[1]))
+    assert by_hand == pytest.approx(float(case.estimator.fit(trial).estimate), rel=1e-10)
+    assert case.estimator.point(trial) == pytest.approx(by_hand, rel=1e-10)
+    assert weights.sum(0) == pytest.approx(0, abs=1e-12)  # within each period
+    assert weights[trial.arm == 1].sum() == pytest.approx(1, abs=1e-12)
+    assert weights[left_out] == pytest.approx(0, abs=1e-14)
+    clusters = np.abs(weights.sum(1)).max()
+    assert clusters < 1e-12 if isinstance(case.estimator, sw.TwoWayFixedEffects) else clusters > 1e-3
+
+
+@pytest.mark.parametrize("case", LINEAR, ids=lambda case: case.name)
+def test_variance_under_a_truth_is_the_double_sum(case: Case) -> None:
+    rng = rng_of(5)
+    trial = drawn("gaussian", 5).trial()
+    roots = rng.standard_normal((SHAPE[0], SHAPE[1], SHAPE[1]))
+    covariance = roots @ roots.swapaxes(-1, -2)
+    weights = case.estimator.weights(trial)
+    by_hand = 0.0
+    for i in range(SHAPE[0]):
+        for s in range(SHAPE[1]):
+            for t in range(SHAPE[1]):
+                by_hand += weights[i, s] * covariance[i, s, t] * weights[i, t]
+    assert case.estimator.variance(trial, covariance) == pytest.approx(by_hand, rel=1e-12)
+    shared = case.estimator.variance(trial, covariance[0])
+    assert shared == pytest.approx(case.estimator.variance(trial, np.broadcast_to(covariance[0], covariance.shape)), rel=1e-12)
+    stack = trial.reallocated(DESIGN.random_allocations(3, 0))
+    each = [case.estimator.variance(stack.replicate(k), covariance) for k in range(3)]
+    assert case.estimator.variance(stack, covariance) == pytest.approx(np.array(each), rel=1e-12)
+
+
+@pytest.mark.parametrize("case", LINEAR, ids=lambda case: case.name)
+@pytest.mark.parametrize("level", [0.0, 1e9])
+def test_reference_is_the_estimate_under_each_allocation(case: Case, level: float) -> None:
+    """Also where the level of the outcome dwarfs what it varies by: 1e9 leaves seven digits of the means themselves."""
+    data = drawn("gaussian", 3)
+    trial = replace(data, mean=data.mean + level).trial()
+    sequences = DESIGN.allocations()[::7]
+    slow = [case.estimator.point(trial.reallocated(row)) for row in sequences]
+    plain = [case.estimator.point(data.trial().reallocated(row)) for row in sequences]
+    assert case.estimator.reference(trial, sequences) == pytest.approx(np.array(slow), rel=1e-9, abs=1e-12)
+    assert np.array(slow) == pytest.approx(np.array(plain), abs=1e-12 if level == 0 else 1e-6)
+
+
+@pytest.mark.parametrize("case", LINEAR, ids=lambda case: case.name)
+def test_reference_of_a_stack(case: Case) -> None:
+    stack = stacked([drawn("gaussian", k) for k in range(3)])
+    sequences = DESIGN.allocations()[::11]
+    found = case.estimator.reference(stack, sequences)
+    assert found.shape == (len(sequences), 3)
+    each = [case.estimator.reference(stack.replicate(k), sequences) for k in range(3)]
+    assert found == pytest.approx(np.stack(each, -1), rel=1e-9, abs=1e-12)
