@@ -283,7 +283,7 @@ def main() -> None:
     lines += [timed(f"Exact test, {count:,} allocations, with interval", test, 0.1), timed("import swedge", import_seconds(passes), 0.6)]
     print(layout(lines))
     print(
-        f"\nOne core, one BLAS thread; fits a second of processor time, median of {passes} passes of {reps:,} fits; seconds elapsed, best pass."
+        f"\nOne core, one BLAS thread. Fits a second of processor time: median of {passes} passes of {reps:,} fits. Seconds: elapsed, best pass."
     )
     print("\n".join(f"{peer}: {what}." for peer, what in WHAT.items()))
     spread = {name: max(values) / min(values) - 1 for name, values in {**ours, **peers}.items()}

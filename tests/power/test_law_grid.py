@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 import swedge as sw
 from swedge.errors import Status
+from swedge.power import engine
 from swedge.power.chunks import CHUNK, Draws
 from swedge.power.engine import Run, Tally
 from swedge.power.grid import SimulatedGrid, simulate_grid
@@ -70,7 +71,10 @@ def test_neither_workers_nor_blocks_change_a_digit(n_jobs: int, block: int, alon
 
 
 @pytest.mark.filterwarnings("default")  # the cluster's own
-def test_a_dask_cluster_gives_the_same_digits_by_client_and_by_backend(cluster: Any, alone: tuple[str, bytes]) -> None:
+def test_a_dask_cluster_gives_the_same_digits_by_client_and_by_backend(
+    cluster: Any, alone: tuple[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "run_chunk", None)  # here, not on the cluster
     assert grid_digits(three_by_two(client=cluster, block=2)) == alone
     with joblib.parallel_config(backend="dask"):
         assert grid_digits(three_by_two()) == alone

@@ -147,8 +147,8 @@ class RandomisationTest:
         best = 1 - result.min_p
         offered = self._accepted(result, trial, estimator, sequences, result.min_p)
         note = (
-            f"The smallest p this test can give is {result.min_p:.3f} (1 in {round(1 / result.min_p)}), so its {self.level:.0%} interval"
-            f" is the whole line: no effect, however large, could be rejected at that level. Its {best:.1%} interval is {offered.low:.4g} to"
+            f"The smallest p this test can give is {result.min_p:.3f} (1 in {round(1 / result.min_p)}), so its {self.level:.0%} interval is"
+            f" the whole line: no effect, however large, could be rejected at that level. Its {best:.1%} interval is {offered.low:.4g} to"
             f" {offered.high:.4g}."
         )
         line = np.array([-np.inf, np.inf])
@@ -254,9 +254,7 @@ def _part(result: TestResult, i: int) -> TestResult:
 def _piece_notes(accepted: Accepted) -> tuple[str, ...]:
     notes = [] if accepted.connected else ["The effects not rejected do not form one interval; the limits enclose all of them."]
     if np.isinf(accepted.low) or np.isinf(accepted.high):
-        notes.append(
-            "Effects without bound are not rejected: under too many allocations the statistic moves with the effect as the observed one does."
-        )
+        notes.append("Effects without bound are not rejected: under too many allocations the statistic moves with the effect as here.")
     return tuple(notes)
 
 

@@ -165,8 +165,9 @@ def simulate_grid(
     alpha : float
         Two-sided level.
     common : bool
-        Whether all cells are drawn from the same random numbers, so that differences between them are sharper than each by itself, and
-        every cell has the digits of `simulate_power` with this seed. If not, each cell has its own child of the seed, by its place.
+        Whether all cells are drawn from the same random numbers: allocations and random effects are then shared, which sharpens
+        differences between scenarios, and every cell has the digits of `simulate_power` with this seed. (Counts drawn with other risks
+        may use other numbers.) If not, each cell has its own child of the seed, by its place.
     n_jobs, progress, mcse, block, store, client
         As in `simulate_power`; all cells share the workers and the folder, and each stops by itself.
 
@@ -181,7 +182,9 @@ def simulate_grid(
 
     Examples
     --------
-    >>> import swedge as sw
+    >>> from dataclasses import replace
+    >>> import numpy as np, swedge as sw
+    >>> from swedge.power.grid import simulate_grid
     >>> null = sw.Scenario(family="binomial", baseline=0.06, size=200)
     >>> scenarios = {ratio: replace(null, effect=np.log(ratio)) for ratio in (1.0, 0.8)}
     >>> grid = simulate_grid({"5 x 6": sw.Design.stepped_wedge(5, 6)}, scenarios, {"CR2": sw.FixedEffects()}, reps=250, seed=1)
