@@ -282,9 +282,8 @@ def main() -> None:
     lines = [head, tuple("-" * len(name) for name in head), *(line(row, ours, peers) for row in ROWS)]
     lines += [timed(f"Exact test, {count:,} allocations, with interval", test, 0.1), timed("import swedge", import_seconds(passes), 0.6)]
     print(layout(lines))
-    print(
-        f"\nOne core, one BLAS thread. Fits a second of processor time: median of {passes} passes of {reps:,} fits. Seconds: elapsed, best pass."
-    )
+    print(f"\nOne core, one BLAS thread. Fits a second of processor time: median of {passes} passes of {reps:,} fits.")
+    print("Seconds: elapsed, best pass.")
     print("\n".join(f"{peer}: {what}." for peer, what in WHAT.items()))
     spread = {name: max(values) / min(values) - 1 for name, values in {**ours, **peers}.items()}
     widest = max(spread, key=lambda name: spread[name])

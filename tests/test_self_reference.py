@@ -18,6 +18,7 @@ import reference_data as data
 MIXED, FIXED, GLMM, TWFE = (data.golden(name) for name in ("mixed", "fixed", "glmm", "golden_twfe"))
 TIGHT = "restarted"  # in the version of our own runs of R; the others stopped at the peer's default tolerance
 BIG = ("d02", "d09", "d07")  # dense blocks of 1,200, 720 and 600 rows
+# d02 is maximised nowhere in the tests: it takes ten minutes; golden/README.md has the result of one run
 SHARED = tuple(name for name in MIXED.dataset.unique() if name not in data.MADE)
 
 
@@ -54,7 +55,7 @@ def test_lme4_criterion_estimate_and_standard_error_at_its_own_variances(row: pd
     assert np.sqrt(fit.cov[0, 0]) == pytest.approx(row.std_error, rel=1e-9)
 
 
-@pytest.mark.parametrize("row", each(MIXED[MIXED.version.str.contains(TIGHT)], slow=SHARED))
+@pytest.mark.parametrize("row", each(MIXED[MIXED.version.str.contains(TIGHT) & (MIXED.dataset != "d02")], slow=SHARED))
 def test_direct_maximisation_and_satterthwaite(row: pd.Series) -> None:
     own = blocks(row.dataset, row.model == "nested")
     theta, fit = reference.fit_lmm(own, row.reml)

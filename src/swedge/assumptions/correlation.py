@@ -238,7 +238,7 @@ def given(name: str, value: float | None) -> float:
 
 def real(value: object) -> float:
     """A number as a float; nan for text, booleans and all else that no comparison should see."""
-    return float(value) if isinstance(value, Real) and type(value) is not bool else float("nan")
+    return np.nan if isinstance(value, bool) or not isinstance(value, Real) else float(value)
 
 
 def check_share(name: str, value: float | None, closed: bool) -> None:

@@ -12,7 +12,7 @@ from swedge._kernels.least_squares import fit_cells, varies
 from swedge._kernels.sandwich import cluster_robust
 from swedge.errors import FitError, Status, nearest
 from swedge.estimate import Estimate, LinearEstimator, Wording, assemble
-from swedge.estimators.columns import cluster_columns, period_columns, stack_columns
+from swedge.estimators.columns import adjusted_for, cluster_columns, period_columns, stack_columns
 from swedge.estimators.pieces import full
 from swedge.trial import Trial
 
@@ -71,7 +71,7 @@ class _IndicatorRegression(LinearEstimator):
         status = np.where(varies(weight, y), status, Status.NO_VARIATION).astype(np.int8)
         freedom = {"clusters": len(trial.clusters) - 1.0, "normal": np.inf}.get(self.df)
         df = robust.df if freedom is None else np.full_like(robust.df, freedom)
-        wording = Wording(type(self).__name__, "treatment effect", "identity", self._methods(trial), trial.notes)
+        wording = Wording(type(self).__name__, "treatment effect", "identity", self._methods(trial), (*trial.notes, *_left_out(trial)))
         return assemble(trial, ("treatment",), (fit.beta @ contrasts.T, robust.variance, df), status, wording)
 
     @abstractmethod
@@ -148,6 +148,11 @@ class TwoWayFixedEffects(_IndicatorRegression):
             f" errors and"
             f" {self.df} degrees of freedom; {len(trial.clusters)} clusters, {trial.n.shape[-1]} periods."
         )
+
+
+def _left_out(trial: Trial) -> tuple[str, ...]:
+    names = adjusted_for(trial).removeprefix(", adjusted for ")
+    return (f"A comparison of cell means is not adjusted for individual covariates ({names}).",) if names else ()
 
 
 def _orthonormal(columns: Array) -> Array:
