@@ -32,6 +32,7 @@ from swedge.power import (
     InformationContent,
     Scenario,
     Shock,
+    SimulatedGrid,
     SimulatedPower,
     analytic_power,
     best_incomplete,
@@ -44,6 +45,7 @@ from swedge.power import (
     power_surface,
     required_clusters,
     required_size,
+    simulate_grid,
     simulate_power,
     variance_under,
 )
@@ -87,6 +89,7 @@ __all__ = [
     "RandomisationTest",
     "Scenario",
     "Shock",
+    "SimulatedGrid",
     "SimulatedPower",
     "Status",
     "Stratum",
@@ -107,6 +110,7 @@ __all__ = [
     "power_surface",
     "required_clusters",
     "required_size",
+    "simulate_grid",
     "simulate_power",
     "variance_under",
 ]

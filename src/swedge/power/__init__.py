@@ -3,6 +3,7 @@
 from swedge.power.analytic import AnalyticPower, analytic_power
 from swedge.power.content import InformationContent, best_incomplete, information_content, optimal_shares
 from swedge.power.exact import ExactPower, exact_power, variance_under
+from swedge.power.grid import SimulatedGrid, simulate_grid
 from swedge.power.overlap import ExposureOverlap, exposure_overlap
 from swedge.power.scenario import Scenario
 from swedge.power.search import detectable_effect, power_over_allocations, power_surface, required_clusters, required_size
@@ -16,6 +17,7 @@ __all__ = [
     "InformationContent",
     "Scenario",
     "Shock",
+    "SimulatedGrid",
     "SimulatedPower",
     "analytic_power",
     "best_incomplete",
@@ -28,6 +30,7 @@ __all__ = [
     "power_surface",
     "required_clusters",
     "required_size",
+    "simulate_grid",
     "simulate_power",
     "variance_under",
 ]

@@ -184,10 +184,9 @@ def simulate_grid(
     --------
     >>> from dataclasses import replace
     >>> import numpy as np, swedge as sw
-    >>> from swedge.power.grid import simulate_grid
     >>> null = sw.Scenario(family="binomial", baseline=0.06, size=200)
     >>> scenarios = {ratio: replace(null, effect=np.log(ratio)) for ratio in (1.0, 0.8)}
-    >>> grid = simulate_grid({"5 x 6": sw.Design.stepped_wedge(5, 6)}, scenarios, {"CR2": sw.FixedEffects()}, reps=250, seed=1)
+    >>> grid = sw.simulate_grid({"5 x 6": sw.Design.stepped_wedge(5, 6)}, scenarios, {"CR2": sw.FixedEffects()}, reps=250, seed=1)
     >>> grid.tidy()["scenario"].tolist()
     [1.0, 0.8]
     """

@@ -160,6 +160,12 @@ class Scenario:
             )
 
     @property
+    def constant_effect(self) -> bool:
+        """Whether every treated cell feels `effect`, and no control cell does: what a constant-effect estimator estimates."""
+        plain = isinstance(self.curve, Constant) and self.late is None and self.window is None and self.effect_by_cluster is None
+        return plain or self.effect == 0
+
+    @property
     def residual(self) -> float:
         """Residual variance on `scale`: what an ICC is relative to."""
         if self.family == "gaussian":

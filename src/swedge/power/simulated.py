@@ -70,9 +70,9 @@ class SimulatedPower:
         }
 
     def _target(self, name: str) -> float:
-        """The true effect, nan when the method estimates on another scale than the scenario's."""
+        """The true effect; nan when the method estimates on another scale, or when no one number is the effect in every treated cell."""
         same = self.methods[name][2] == {"risk": "identity"}.get(self.truth.scale, self.truth.scale)
-        return self.truth.effect if same else np.nan
+        return self.truth.effect if same and self.truth.constant_effect else np.nan
 
     def _accuracy(self, name: str, draws: Draws, ok: NDArray[np.bool_]) -> dict[str, float]:
         target = self._target(name) if ok.any() else np.nan

@@ -1,0 +1,388 @@
+"""Rows that cannot be the trial: each refusal says what, where, what was expected and what to do, and shows no child's value."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import swedge as sw
+from trial.rows import ALLOCATION, DESIGN, NAME, NUMBERED, SECRET, at, read, rows, same
+
+Frame = pd.DataFrame
+Refusal = tuple[Callable[[Frame], Any], dict[str, Any], str]
+AS_IS = lambda d: d  # noqa: E731 - one word in a table
+BY_DATE = {"period": None, "date": "date"}
+
+CLUSTERS: dict[str, Refusal] = {
+    "without rows": (
+        lambda d: d[d.la != "Swindon"],
+        {},
+        r"1 clusters of the allocation have no rows with an outcome: Swindon\. Add their data, or redesign without them",
+    ),
+    "misspelt": (
+        lambda d: d.assign(la=d.la.mask(d.index % 5 == 0, "Walsal")),
+        {},
+        r"1 cluster names are not in the allocation: 'Walsal' \(10 rows\)\. Did you mean 'Walsall'\? Correct the spelling",
+    ),
+    "spelt two ways": (
+        lambda d: d.assign(la=d.la.mask((d.la == "Walsall") & (d.period > 2), "WALSALL ")),
+        {},
+        r"'WALSALL ' \(8 rows\)",
+    ),
+    "with a space": (lambda d: d.assign(la=at(d.la, "Walsall ")), {}, r"'Walsall ' \(1 rows\)\. Did you mean 'Walsall'\?"),
+    "many unknown": (
+        lambda d: d.assign(la=[f"child {i}" for i in range(len(d))]),
+        {},
+        r"48 cluster names are not in the allocation: 'child 0'.*'child 1'.*'child 10'.*and 45 more",
+    ),
+    "missing": (lambda d: d.assign(la=at(d.la, None)), {}, r"1 rows have no cluster \('la'\), so they belong to no cell\. Complete or remove"),
+    "nan": (lambda d: d.assign(la=at(d.la, np.nan, 1, 2)), {}, "2 rows have no cluster"),
+    "fractional ids": (
+        lambda d: d.assign(la=d.la.map({"Walsall": 1.0, "Lancashire": 2.5, "Swindon": 3.0})),
+        {"allocation": NUMBERED},
+        r"'2\.5' \(16 rows\)",
+    ),
+    "comparator without rows": (AS_IS, {"comparators": ["Kent"]}, "1 clusters .* have no rows with an outcome: Kent"),
+    "comparator not named": (lambda d: pd.concat([d, d[:4].assign(la="Kent")]), {}, "'Kent' .* name never-treated clusters in comparators="),
+    "comparator of the design": (AS_IS, {"comparators": ["Walsall"]}, "outside the design, but 'Walsall' is a cluster of the design"),
+    "comparator twice": (AS_IS, {"comparators": ["Kent", "Kent"]}, "'Kent' is listed twice. Correct the list"),
+    "comparators as text": (AS_IS, {"comparators": "Kent"}, "comparators is the text 'Kent'. Pass a list of names"),
+}
+
+PERIODS: dict[str, Refusal] = {
+    "zero": (lambda d: d.assign(period=at(d.period, 0)), {}, "1 rows lie outside 1 to 4: 0. Remove them, or widen the design's window"),
+    "beyond the last": (
+        lambda d: d.assign(period=d.period + d.index % 5),
+        {},
+        r"\d+ rows lie outside 1 to 4: 5; 6; 7; and 1 more\.",
+    ),
+    "a fraction": (lambda d: d.assign(period=at(d.period, 1.5)), {}, r"1 rows have a period that is no whole number: 1\.5\. Periods count"),
+    "text": (lambda d: d.assign(period=at(d.period, "second")), {}, "1 rows have a period that is no whole number: second"),
+    "infinite": (lambda d: d.assign(period=at(d.period, np.inf)), {}, "no whole number: inf"),
+    "huge": (lambda d: d.assign(period=at(d.period, 1e300)), {}, r"1 rows lie outside 1 to 4: 1e\+300"),
+    "missing": (lambda d: d.assign(period=at(d.period, np.nan)), {}, r"1 rows have no period \('period'\)"),
+    "dates": (lambda d: d.assign(period=d.date), {}, "period='period' holds dates, not numbers. Pass date='period', or number the periods"),
+    "months": (lambda d: d.assign(period=d.date.dt.to_period("M")), {}, "period='period' holds dates"),
+    "durations": (lambda d: d.assign(period=pd.to_timedelta(d.period, unit="D")), {}, "holds durations, not numbers"),
+    "complex": (lambda d: d.assign(period=d.period + 1j), {}, "holds complex numbers"),
+    "both columns": (AS_IS, {"date": "date"}, r"either period= .* or date= .*, not both or neither"),
+    "neither column": (AS_IS, {"period": None}, "not both or neither"),
+}
+
+DATE: dict[str, Refusal] = {
+    "British text": (lambda d: d.date.dt.strftime("%d/%m/%Y"), {}, "48 of 48 dates cannot be read: '.*/2020'; .*year-month-day"),
+    "no such day": (lambda d: at(d.date.dt.strftime("%Y-%m-%d"), "2021-02-30"), {}, "1 of 48 dates cannot be read: '2021-02-30'"),
+    "empty text": (lambda d: at(d.date.dt.strftime("%Y-%m-%d"), ""), {}, "1 of 48 dates cannot be read: ''"),
+    "serial numbers": (
+        lambda d: (d.date - pd.Timestamp("1899-12-30")).dt.days,
+        {},
+        r"48 of 48 dates are numbers: 4\d+; 4\d+; 4\d+; and 45 more\. Convert spreadsheet serial dates first",
+    ),
+    "serial text": (lambda d: (d.date - pd.Timestamp("1899-12-30")).dt.days.astype(str), {}, "48 of 48 dates cannot be read: '4"),
+    "one serial number": (lambda d: at(d.date, 44000), {}, "1 of 48 dates are numbers: 44000"),
+    "booleans": (lambda d: d.period > 2, {}, "dates are numbers: False"),
+    "missing": (lambda d: at(d.date, pd.NaT), {}, r"1 rows have no date \('date'\)"),
+    "after the window": (
+        lambda d: at(d.date, pd.Timestamp("2022-11-25")),
+        {},
+        r"1 rows lie outside the window 2020-03-01 to 2022-11-25 \(exclusive\): 2022-11-25.*Remove them, or widen",
+    ),
+    "before the window": (lambda d: at(d.date, pd.Timestamp("2020-02-29"), 1, 5), {}, "2 rows lie outside the window"),
+    "sentinel": (lambda d: at(d.date, dt.date(9999, 12, 31)), {}, "1 rows lie outside the window .*: 9999-12-31"),
+    "a time zone": (lambda d: d.date.dt.tz_localize("UTC"), {}, "date='date' has a time zone, .*tz_convert"),
+    "time zones in objects": (lambda d: d.date.dt.tz_localize("Europe/London").astype(object), {}, "has a time zone"),
+    "some time zones": (lambda d: at(d.date, pd.Timestamp("2020-04-01", tz="UTC")), {}, "has a time zone"),
+}
+
+TREATMENT: dict[str, Refusal] = {
+    "one cell": (
+        lambda d: d.assign(treated=d.treated.mask((d.la == "Walsall") & (d.period == 1), 1)),
+        {"treatment": "treated"},
+        r"1 cluster-periods contradict the allocation\. Walsall, period 1: recorded treated, allocated control\. Pass the allocation that",
+    ),
+    "swapped": (
+        lambda d: d.assign(treated=1 - d.treated),
+        {"treatment": "treated"},
+        "12 cluster-periods .*Walsall, period 3: recorded control, allocated treated; and 9 more. .*or drop treatment=",
+    ),
+    "both in one cell": (lambda d: d.assign(treated=at(d.treated, 1, 0)), {"treatment": "treated"}, "recorded control and treated"),
+    "text": (lambda d: d.assign(treated="yes"), {"treatment": "treated"}, "treatment='treated' .* no finite numbers, in 48 of 48 rows"),
+    "missing": (lambda d: d.assign(treated=at(d.treated, np.nan)), {"treatment": "treated"}, "in 1 of 48 rows"),
+    "a wrong column": (
+        lambda d: d.assign(treated=np.arange(len(d)) * 1000.0),
+        {"treatment": "treated"},
+        "treatment='treated' must be 0, 1 or a share between; 47 of 48 rows are not",
+    ),
+    "many shares": (lambda d: d.assign(treated=d.index / 100), {"treatment": "treated"}, "period 1: recorded 4 different shares"),
+}
+
+OUTCOMES: dict[str, Refusal] = {
+    "2 for binomial": (
+        lambda d: d.assign(y=at(d.y, 2)),
+        {},
+        "outcome='y' must be 0 or 1 for family='binomial'; 1 of 48 rows are not. Recode it",
+    ),
+    "negative": (lambda d: d.assign(y=-d.y), {}, "must be 0 or 1 .* 16 of 48 rows"),
+    "a share for binomial": (lambda d: d.assign(y=d.y / 2), {}, "must be 0 or 1"),
+    "infinite": (lambda d: d.assign(y=at(d.y, np.inf)), {}, "outcome='y' holds values that are no finite numbers, in 1 of 48 rows"),
+    "infinite number": (lambda d: d.assign(g=at(d.g, -np.inf)), {"outcome": "g", "family": "gaussian"}, "no finite numbers, in 1 of 48"),
+    "text": (lambda d: d.assign(y=np.where(d.y, "yes", "no")), {}, "in 48 of 48 rows. Code it as numbers, with missing values as nan"),
+    "some text": (lambda d: d.assign(y=at(d.y, "n/a")), {}, "in 1 of 48 rows"),
+    "lists": (lambda d: d.assign(y=[[1]] * len(d)), {}, "no finite numbers"),
+    "dates": (AS_IS, {"outcome": "date", "family": "gaussian"}, "outcome='date' holds dates, not numbers. Pass a column of numbers"),
+    "durations": (lambda d: d.assign(g=d.date - d.date.min()), {"outcome": "g", "family": "gaussian"}, r"durations.*\.dt\.days"),
+    "complex": (lambda d: d.assign(g=d.g + 1j), {"outcome": "g", "family": "gaussian"}, "complex numbers"),
+    "missing": (lambda d: d.assign(y=at(d.y, np.nan)), {}, "Missing values in y: 1 of 48. Impute them, or pass missing='drop'"),
+    "NA": (lambda d: d.assign(y=at(d.y, pd.NA, 1, 2).astype("Int64")), {}, "Missing values in y: 2 of 48"),
+    "all missing": (lambda d: d.assign(y=np.nan), {"missing": "drop"}, "Every row has a missing value in y"),
+    "a cluster all missing": (
+        lambda d: d.assign(y=d.y.where(d.la != "Swindon")),
+        {"missing": "drop", "empty": "keep"},
+        "1 clusters of the allocation have no rows with an outcome: Swindon",
+    ),
+    "negative count": (lambda d: d.assign(y=-d.y), {"family": "poisson"}, "must be a count: whole and not negative, .*16 of 48 rows"),
+    "half a count": (lambda d: d.assign(y=d.y / 2), {"family": "poisson"}, "must be a count: whole"),
+    "more events than people": (
+        AS_IS,
+        {"outcome": "size", "size": "events"},
+        "size that is not positive|must be a whole number of events from 0 to 'events'",
+    ),
+    "events above size": (lambda d: d.assign(y=9), {"size": "size"}, "a whole number of events from 0 to 'size' .* 48 of 48"),
+    "negative events": (lambda d: d.assign(y=-1), {"size": "size"}, "from 0 to 'size'"),
+}
+
+SIZES: dict[str, Refusal] = {
+    "zero": (lambda d: d.assign(size=at(d["size"], 0)), {"size": "size"}, r"1 rows have a size that is not positive \('size'\)\. Remove empty"),
+    "negative": (lambda d: d.assign(size=-3), {"size": "size"}, "48 rows have a size that is not positive"),
+    "a fraction": (lambda d: d.assign(size=1.5), {"size": "size"}, "48 rows have a size that is no whole number .*Give numbers of indiv"),
+    "missing": (lambda d: d.assign(size=at(d["size"], np.nan)), {"size": "size"}, "Missing values in size: 1 of 48"),
+    "infinite": (lambda d: d.assign(size=np.inf), {"size": "size"}, "size='size' holds values that are no finite numbers, in 48"),
+    "text": (lambda d: d.assign(size="ten"), {"size": "size"}, "no finite numbers"),
+}
+
+COVARIATES: dict[str, Refusal] = {
+    "missing": (lambda d: d.assign(age=at(d.age, np.nan)), {"covariates": "age"}, "Missing values in age: 1 of 48"),
+    "missing level": (lambda d: d.assign(sex=at(d.sex, None, 1, 2)), {"covariates": "C(sex)"}, "Missing values in sex: 2 of 48"),
+    "infinite": (
+        lambda d: d.assign(age=d.age.astype(float).mask(d.index == 1, np.inf)),
+        {"covariates": "age"},
+        "covariates='age' holds values that are no finite numbers, in 1 of 48 rows",
+    ),
+    "absent": (AS_IS, {"covariates": "C(sx)"}, "covariates name 'sx', which the data lack. Did you mean 'sex'?"),
+    "the outcome": (AS_IS, {"covariates": "age + y"}, "covariates name 'y', which is the outcome. Take it out"),
+    "one level": (lambda d: d.assign(sex="f"), {"covariates": "C(sex)"}, "Covariate 'sex' holds one value in all 48 rows. Take it out"),
+    "constant": (lambda d: d.assign(age=3.0), {"covariates": "age"}, "Covariate 'age' holds one value"),
+    "dates": (AS_IS, {"covariates": "date"}, "covariates='date' holds dates, not numbers. .*C\\(name\\)"),
+    "durations": (lambda d: d.assign(age=d.date - d.date.min()), {"covariates": "age"}, "holds durations"),
+    "an identifier": (
+        lambda d: pd.concat([d] * 5, ignore_index=True).assign(child=[f"{NAME} {i}" for i in range(240)]),
+        {"covariates": "C(child)"},
+        "Covariate 'child' has 240 levels in 240 rows, more than 200. Group them; an identifier or a date is no category",
+    ),
+}
+
+SHAPES: dict[str, Refusal] = {
+    "empty cell": (
+        lambda d: d[~((d.la == "Walsall") & (d.period == 2))],
+        {},
+        "1 cells that the design observes have no rows: Walsall, period 2. Check the dates and names; pass empty='keep'",
+    ),
+    "empty period": (
+        lambda d: d[d.period != 2],
+        {},
+        "3 cells that .*; Swindon, period 2. Nobody at all was observed in period 2. Check",
+    ),
+    "two empty periods": (lambda d: d[d.period < 3], {}, r"6 cells .*and 3 more\. Nobody at all was observed in period 3; 4\."),
+    "no rows": (lambda d: d[:0], {}, "The data have no rows"),
+    "not a frame": (lambda d: d.to_dict("list"), {}, "The data are a dict, not a pandas DataFrame. Convert them"),
+    "no such column": (AS_IS, {"outcome": "yy"}, "outcome='yy' is not a column of the data. Did you mean 'y'. Columns are la; period; "),
+    "outcome twice": (lambda d: pd.concat([d, d[["y"]]], axis=1), {}, "outcome='y' names 2 columns of the data. Rename or drop all but one"),
+    "cluster twice": (lambda d: pd.concat([d, d[["la"]]], axis=1), {}, "cluster='la' names 2 columns"),
+    "covariate twice": (lambda d: pd.concat([d, d[["age"]]], axis=1), {"covariates": "age"}, "covariates='age' names 2 columns"),
+    "a design": (AS_IS, {"allocation": DESIGN}, r"allocation is a Design\. Pass the Allocation that was carried out: design\.allocate"),
+    "family": (AS_IS, {"family": "binomal"}, "family is 'binomal'; expected one of gaussian, binomial, poisson. Did you mean 'binomial'?"),
+    "family of another type": (AS_IS, {"family": ["binomial"]}, "expected one of gaussian"),
+    "missing": (AS_IS, {"missing": "ignore"}, "missing='ignore'; expected one of 'raise', 'drop'"),
+    "empty": (AS_IS, {"empty": "kep"}, "empty='kep'; expected one of 'raise', 'keep'. Did you mean 'keep'?"),
+}
+
+DATED = {f"date, {name}": (lambda d, f=change: d.assign(date=f(d)), {**BY_DATE, **more}, says) for name, (change, more, says) in DATE.items()}
+REFUSALS = {
+    **{
+        f"{part}, {name}": refusal
+        for part, table in {
+            "cluster": CLUSTERS,
+            "period": PERIODS,
+            "treatment": TREATMENT,
+            "outcome": OUTCOMES,
+            "size": SIZES,
+            "covariate": COVARIATES,
+            "shape": SHAPES,
+        }.items()
+        for name, refusal in table.items()
+    },
+    **DATED,
+}
+
+
+@pytest.mark.parametrize("name", REFUSALS)
+def test_refused_with_directions(name: str) -> None:
+    change, arguments, says = REFUSALS[name]
+    with pytest.raises(sw.DataError, match=says) as caught:
+        read(change(rows()), **arguments)
+    assert str(caught.value).endswith((".", "?", ")"))
+    assert NAME not in str(caught.value)
+
+
+def test_dates_of_a_design_without_dates() -> None:
+    with pytest.raises(sw.DesignError, match="The design has no dates"):
+        read(rows().assign(la=rows().la.map({"Walsall": 1, "Lancashire": 2, "Swindon": 3})), NUMBERED, period=None, date="date")
+
+
+# No message shows a child's value ------------------------------------------------------------------------------------------------------------
+
+LEAKS: dict[str, tuple[Callable[[Frame], Frame], dict[str, Any]]] = {
+    "number as outcome": (lambda d: d.assign(y=at(d.y, SECRET)), {}),
+    "text as outcome": (lambda d: d.assign(y=at(d.y, NAME)), {}),
+    "count as outcome": (lambda d: d.assign(y=at(d.y, -SECRET)), {"family": "poisson"}),
+    "events": (lambda d: d.assign(y=at(d.y, SECRET)), {"size": "size"}),
+    "size": (lambda d: d.assign(size=at(d["size"], -SECRET)), {"size": "size"}),
+    "fraction as size": (lambda d: d.assign(size=at(d["size"], SECRET)), {"size": "size"}),
+    "text as size": (lambda d: d.assign(size=at(d["size"], NAME)), {"size": "size"}),
+    "number as treatment": (lambda d: d.assign(treated=at(d.treated, SECRET)), {"treatment": "treated"}),
+    "text as treatment": (lambda d: d.assign(treated=at(d.treated, NAME)), {"treatment": "treated"}),
+    "missing beside it": (lambda d: d.assign(age=at(d.age, SECRET), y=at(d.y, np.nan)), {"covariates": "age"}),
+    "constant covariate": (lambda d: d.assign(age=SECRET), {"covariates": "age"}),
+    "constant text": (lambda d: d.assign(sex=NAME), {"covariates": "sex"}),
+    "one name a child": (lambda d: pd.concat([d] * 5).assign(sex=[f"{NAME}{i}" for i in range(240)]), {"covariates": "C(sex)"}),
+    "interactions of names": (
+        lambda d: d.assign(sex=[f"{NAME}{i}" for i in range(48)], age=[f"{NAME}{i}" for i in range(48)]),
+        {"covariates": "sex * age"},
+    ),
+    "infinite covariate": (lambda d: d.assign(age=d.age.astype(float).mask(d.index == 0, np.inf).mask(d.index == 1, SECRET)), {"covariates": "age"}),
+}
+
+
+@pytest.mark.parametrize("name", LEAKS)
+def test_no_message_shows_the_value_of_a_child(name: str) -> None:
+    change, arguments = LEAKS[name]
+    with pytest.raises(sw.DataError) as caught:
+        read(change(rows()), **arguments)
+    assert NAME not in str(caught.value)
+    assert not re.search(r"987654|987,654", str(caught.value))
+
+
+@pytest.mark.parametrize("change", [{"la": "child {i}"}, {"period": "child {i}"}])
+def test_at_most_three_labels_are_shown(change: dict[str, str]) -> None:
+    frame = rows().assign(**{column: [text.format(i=i) for i in range(48)] for column, text in change.items()})
+    with pytest.raises(sw.DataError, match="and 45 more") as caught:
+        read(frame)
+    assert str(caught.value).count("child") == 3
+
+
+def test_a_wrong_cluster_column_of_a_large_file_is_refused_without_searching_every_name() -> None:
+    many = pd.concat([rows()] * 100, ignore_index=True).assign(la=lambda d: [f"child {i}" for i in range(len(d))])
+    with pytest.raises(sw.DataError, match="4800 cluster names are not in the allocation.*and 4797 more"):
+        read(many)
+
+
+# What is accepted, and counted -----------------------------------------------------------------------------------------------------------------
+
+SAME: dict[str, tuple[Callable[[Frame], Frame], dict[str, Any]]] = {
+    "boolean outcome": (lambda d: d.assign(y=d.y == 1), {}),
+    "nullable boolean outcome": (lambda d: d.assign(y=(d.y == 1).astype("boolean")), {}),
+    "boolean objects": (lambda d: d.assign(y=(d.y == 1).astype(object)), {}),
+    "outcome as read from text": (lambda d: d.assign(y=d.y.astype(str)), {}),
+    "categories of clusters": (lambda d: d.assign(la=pd.Categorical(d.la, ["Kent", "Swindon", "Walsall", "Lancashire"])), {}),
+    "periods as text": (lambda d: d.assign(period=d.period.astype(str)), {}),
+    "periods as floats": (lambda d: d.assign(period=d.period.astype(float)), {}),
+    "periods as categories": (lambda d: d.assign(period=d.period.astype("category")), {}),
+    "recorded treatment": (AS_IS, {"treatment": "treated"}),
+    "boolean treatment": (lambda d: d.assign(treated=d.treated == 1), {"treatment": "treated"}),
+    "an index of dates": (lambda d: d.set_index("date"), {}),
+    "repeated index": (lambda d: d.set_index(np.zeros(len(d), dtype=int)), {}),
+    "an unused column twice": (lambda d: pd.concat([d, d[["age"]]], axis=1), {}),
+    "dates": (AS_IS, BY_DATE),
+    "dates with a time": (lambda d: d.assign(date=d.date + pd.Timedelta(hours=23, minutes=59)), BY_DATE),
+    "dates as ISO text": (lambda d: d.assign(date=d.date.dt.strftime("%Y-%m-%d")), BY_DATE),
+    "dates of the standard library": (lambda d: d.assign(date=d.date.dt.date), BY_DATE),
+    "dates and text mixed": (lambda d: d.assign(date=d.date.astype(object).mask(d.index % 2 == 0, d.date.dt.strftime("%Y-%m-%d"))), BY_DATE),
+    "days as periods of a day": (lambda d: d.assign(date=d.date.dt.to_period("D")), BY_DATE),
+}
+
+
+@pytest.mark.parametrize("name", SAME)
+def test_another_coding_of_the_same_data(name: str) -> None:
+    change, arguments = SAME[name]
+    same(read(change(rows()), **arguments), read())
+
+
+@pytest.mark.parametrize("dtype", ["int64", "float64", "float32", "Int64", "Float64", "category", "str", object])
+def test_numbered_clusters_whatever_their_dtype(dtype: Any) -> None:
+    ids = rows().la.map({"Walsall": 1, "Lancashire": 2, "Swindon": 3}).astype(dtype)
+    assert read(rows().assign(la=ids), NUMBERED).clusters == ("1", "2", "3")
+
+
+def test_clusters_named_by_two_types_of_the_same_number_are_one() -> None:
+    ids = rows().la.map({"Walsall": 1, "Lancashire": 2, "Swindon": 3})
+    mixed = ids.astype(object).mask(ids.index % 2 == 0, ids.astype(str)).mask(ids.index % 3 == 0, ids.astype(float))
+    assert read(rows().assign(la=mixed), NUMBERED).n.sum() == 48
+
+
+@pytest.mark.parametrize("day", [0, 1, 2])
+def test_the_day_of_go_live_is_treated_and_the_day_before_is_not(day: int) -> None:
+    name = list(DESIGN.clusters)[day]
+    go_live = pd.Timestamp(DESIGN.boundaries[ALLOCATION.sequence[day] + 1])
+    eve = rows().assign(date=lambda d: d.date.mask((d.la == name) & (d.index % 4 == 0), go_live - pd.Timedelta(days=1)))
+    morning = rows().assign(date=lambda d: d.date.mask((d.la == name) & (d.index % 4 == 0), go_live))
+    before, after = (read(frame, period=None, date="date", empty="keep") for frame in (eve, morning))
+    treated = [trial.n[day][trial.treatment[day] == 1].sum() for trial in (before, after)]
+    assert treated[1] - treated[0] == 4
+
+
+def test_dropped_rows_are_counted_and_told() -> None:
+    frame = rows().assign(y=at(rows().y, np.nan, 1, 2), age=at(rows().age, np.nan, 2, 3).astype(float))
+    trial = read(frame, missing="drop", covariates="age")
+    assert (trial.dropped, trial.n.sum()) == (3, 45)
+    assert trial.notes == ("3 rows with a missing outcome, size or covariate were dropped.",)
+    assert "3 rows" in sw.FixedEffects(vcov="model").fit(trial).summary()
+
+
+def test_nothing_is_dropped_without_being_asked_even_when_missing_is_allowed() -> None:
+    trial = read(missing="drop")
+    assert (trial.dropped, trial.notes) == (0, ())
+
+
+def test_an_empty_cell_is_kept_when_asked() -> None:
+    trial = read(rows()[lambda d: ~((d.la == "Walsall") & (d.period == 2))], empty="keep")
+    assert trial.n[0].tolist() == [4, 0, 4, 4]
+    assert trial.tidy().outcome.isna().sum() == 1
+
+
+def test_people_in_cells_that_the_design_leaves_out_are_told_of() -> None:
+    design = sw.Design.stepped_wedge(["Walsall", "Lancashire", "Swindon"], transition=1)
+    trial = read(rows()[lambda d: d.period <= design.n_periods], design.allocate(dict(zip(design.clusters, range(3), strict=True))))
+    assert trial.n.sum() == 36
+    assert trial.notes == ("12 individuals were seen in cells that the design leaves out (transition) and are not analysed.",)
+
+
+def test_means_of_groups_tell_that_the_scatter_is_unknown() -> None:
+    trial = read(outcome="g", family="gaussian", size="size")
+    assert trial.cells.within is None
+    assert "the scatter of individuals inside cells is not known" in trial.notes[0]
+    with pytest.raises(sw.DataError, match="one number each. Pass within="):
+        sw.MixedModel().fit(trial)
+
+
+def test_comparators_are_read_and_never_treated() -> None:
+    frame = pd.concat([rows(), rows().assign(la=rows().la.map({"Walsall": "Kent", "Lancashire": "Bury", "Swindon": "Hull"}))])
+    trial = read(frame, comparators=["Kent", "Bury", "Hull"])
+    assert trial.clusters[3:] == ("Kent", "Bury", "Hull")
+    assert not trial.treatment[3:].any()
+    assert trial.n.sum() == 96
