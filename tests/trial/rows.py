@@ -13,6 +13,8 @@ DATES = {"Walsall": "2020-09-01", "Lancashire": "2021-02-01", "Swindon": "2022-0
 DESIGN = sw.Design.from_dates(DATES, start="2020-03-01", end="2022-11-24")
 ALLOCATION = DESIGN.allocate_dates(DATES)
 NUMBERED = sw.Design.stepped_wedge(3, periods=4).allocate({"1": 0, "2": 1, "3": 2})
+_GAPS = sw.Design.from_matrix([[0, None, 1, 1], [0, 0, None, 1], [0, 0, 0, 1]], clusters_per_sequence=[1, 1, 1], clusters=list(DATES))
+GAPS = _GAPS.allocate(dict(zip(DATES, range(3), strict=True)))
 SECRET = 987654.25
 NAME = "Jane Doe 4711"
 

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 import swedge as sw
-from trial.rows import ALLOCATION, DESIGN, NAME, NUMBERED, SECRET, at, read, rows, same
+from trial.rows import ALLOCATION, DESIGN, GAPS, NAME, NUMBERED, SECRET, at, read, rows, same
 
 Frame = pd.DataFrame
 Refusal = tuple[Callable[[Frame], Any], dict[str, Any], str]
@@ -366,10 +366,9 @@ def test_an_empty_cell_is_kept_when_asked() -> None:
 
 
 def test_people_in_cells_that_the_design_leaves_out_are_told_of() -> None:
-    design = sw.Design.stepped_wedge(["Walsall", "Lancashire", "Swindon"], transition=1)
-    trial = read(rows()[lambda d: d.period <= design.n_periods], design.allocate(dict(zip(design.clusters, range(3), strict=True))))
-    assert trial.n.sum() == 36
-    assert trial.notes == ("12 individuals were seen in cells that the design leaves out (transition) and are not analysed.",)
+    trial = read(allocation=GAPS)
+    assert trial.n.sum() == 40
+    assert trial.notes == ("8 individuals were seen in cells that the design leaves out (transition) and are not analysed.",)
 
 
 def test_means_of_groups_tell_that_the_scatter_is_unknown() -> None:

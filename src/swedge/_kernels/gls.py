@@ -18,6 +18,9 @@ from swedge._kernels.linalg import inverse_factor
 
 Array = NDArray[np.float64]
 
+# A combination of variance parameters with less than this share of its information left, once means are estimated, cannot be estimated.
+BLIND = 1e-10
+
 
 class GLS(NamedTuple):
     """``variance (...)`` and cell ``weights (..., I, T)`` of one contrast; the pieces are reused for its df."""
@@ -62,7 +65,7 @@ def _masked(covariance: Array, seen: NDArray[np.bool_]) -> Array:
 
 
 def satterthwaite(fit: GLS, directions: list[Array], within: list[Array], deviations: Array) -> Array:
-    """``2 v^2 / (g' W g)``, `W` the inverse expected (restricted) information.
+    """``2 v^2 / (g' W g)``, `W` the inverse expected (restricted) information; 0 where `v` rests on a parameter that cannot be estimated.
 
     Parameters
     ----------
@@ -75,21 +78,33 @@ def satterthwaite(fit: GLS, directions: list[Array], within: list[Array], deviat
     """
     moved = [fit.precision @ g for g in directions]
     turned = [np.einsum("...its,...pis->...pit", g, fit.rotated, optimize=True) for g in directions]
-    count = len(directions)
-    information = np.stack(
-        [np.stack([_information(fit, moved, turned, within, deviations, k, m) for m in range(count)], -1) for k in range(count)], -2
-    )
+    pairs = [[_known_means(moved, within, deviations, k, m) for m in range(len(directions))] for k in range(len(directions))]
+    free = np.stack([np.stack(row, -1) for row in pairs], -2)
+    spent = [[_spent_on_means(fit, turned, k, m) for m in range(len(directions))] for k in range(len(directions))]
+    information = free - np.stack([np.stack(row, -1) for row in spent], -2)
     gradient = np.stack([np.einsum("...it,...its,...is->...", fit.weights, g, fit.weights, optimize=True) for g in directions], -1)
-    covariance = np.linalg.pinv(information, rcond=1e-12, hermitian=True)
-    spent = np.einsum("...k,...km,...m->...", gradient, covariance, gradient)
-    return np.asarray(np.where(spent > 0, 2 * fit.variance**2 / np.where(spent > 0, spent, 1.0), np.inf))
+    size = np.sqrt(np.einsum("...kk->...k", free))
+    return _df(fit.variance, information, gradient, np.divide(1.0, size, out=np.zeros_like(size), where=size > 0))
 
 
-def _information(fit: GLS, moved: list[Array], turned: list[Array], within: list[Array], deviations: Array, k: int, m: int) -> Array:
-    """Half of ``tr(P G_k P G_m)`` over cells and deviations."""
+def _df(variance: Array, information: Array, gradient: Array, scale: Array) -> Array:
+    """Satterthwaite's ratio, parameters scaled so that each carries information 1 when the means are known."""
+    values, vectors = np.linalg.eigh(information * scale[..., :, None] * scale[..., None, :])
+    along = np.einsum("...k,...kj->...j", gradient * scale, vectors) ** 2
+    estimable = values > BLIND
+    needed = np.where(estimable, along / np.where(estimable, values, 1.0), 0.0).sum(-1)
+    lost = np.where(estimable, 0.0, along).sum(-1) > BLIND * along.sum(-1)
+    return np.asarray(np.where(lost, 0.0, np.divide(2 * variance**2, needed, out=np.full_like(needed, np.inf), where=needed > 0)))
+
+
+def _known_means(moved: list[Array], within: list[Array], deviations: Array, k: int, m: int) -> Array:
+    """Half of ``tr(V^-1 G_k V^-1 G_m)`` over cells and deviations: the information if the means were known."""
     whole = np.einsum("...its,...ist->...", moved[k], moved[m], optimize=True)
+    return np.asarray(whole + (deviations * within[k] * within[m].swapaxes(-1, -2)).sum((-3, -2, -1))) / 2
+
+
+def _spent_on_means(fit: GLS, turned: list[Array], k: int, m: int) -> Array:
+    """What estimating the means takes away from it: half of ``tr(V^-1 G_k V^-1 G_m) - tr(P G_k P G_m)``."""
     once = np.einsum("...pit,...its,...pis->...", turned[k], fit.precision, turned[m], optimize=True)
     inner = [np.einsum("...pit,...qit->...pq", turn, fit.rotated, optimize=True) for turn in (turned[k], turned[m])]
-    twice = (inner[0] * inner[1].swapaxes(-1, -2)).sum((-2, -1))
-    inside = (deviations * within[k] * within[m].swapaxes(-1, -2)).sum((-3, -2, -1))
-    return np.asarray((whole - 2 * once + twice + inside) / 2)
+    return np.asarray(once - (inner[0] * inner[1].swapaxes(-1, -2)).sum((-2, -1)) / 2)

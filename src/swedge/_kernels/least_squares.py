@@ -8,20 +8,27 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from swedge._kernels.linalg import inverse_factor
+from swedge.errors import Status
 
 Array = NDArray[np.float64]
 
-
 # Outcomes whose differences are below this share of their size are all the same: only rounding tells them apart.
 SAME = 1e-13
+# A fit whose residuals are below this share of what it explains has none.
+EXACT = 1e-10
 
 
 def varies(n: Array, y: Array, scatter: ArrayLike = 0.0) -> NDArray[np.bool_]:
     """Whether outcomes ``(..., I, T)`` differ within a replicate, between cells or inside them (`scatter`, sums of squares)."""
+    return np.asarray(squares_about_mean(n, y) + scatter > SAME**2 * (n * np.where(n > 0, y, 0.0) ** 2).sum((-2, -1)))
+
+
+def squares_about_mean(n: Array, y: Array) -> Array:
+    """Weighted sum of squares ``(...)`` of cell means about their mean."""
     y = np.where(n > 0, y, 0.0)
     total = n.sum((-2, -1), keepdims=True)
     centre = (n * y).sum((-2, -1), keepdims=True) / np.where(total > 0, total, 1.0)
-    return np.asarray((n * (y - centre) ** 2).sum((-2, -1)) + scatter > SAME**2 * (n * y**2).sum((-2, -1)))
+    return np.asarray((n * (y - centre) ** 2).sum((-2, -1)))
 
 
 class LeastSquares(NamedTuple):
@@ -33,6 +40,13 @@ class LeastSquares(NamedTuple):
     scores: Array
     squares: Array
     definite: NDArray[np.bool_]
+
+    def status(self, weight: Array, y: Array, scatter: ArrayLike = 0.0, robust: bool = True) -> NDArray[np.int8]:
+        """Status of each replicate. A robust variance is made of the cells' residuals, and there may be none."""
+        exact = robust & (self.squares <= EXACT**2 * squares_about_mean(weight, y))
+        status = np.where(exact, Status.NO_DEGREES_OF_FREEDOM, Status.OK)
+        status = np.where(self.definite, status, Status.RANK_DEFICIENT)
+        return np.asarray(np.where(varies(weight, y, scatter), status, Status.NO_VARIATION), dtype=np.int8)
 
 
 def fit_cells(x: Array, weight: Array, y: Array, inner: Array | None = None, inner_y: Array | None = None) -> LeastSquares:

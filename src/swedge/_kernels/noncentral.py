@@ -37,13 +37,17 @@ def _noncentral(shift: Array, nu: Array, limit: Array) -> Array:
 
 
 def _integral(shift: float, nu: float, limit: float) -> float:
-    """``E[Phi(shift - c r) + Phi(-shift - c r)]`` with ``r`` the root of a chi-square over its df."""
+    """``E[Phi(shift - c r) + Phi(-shift - c r)]`` with ``r`` the root of a chi-square over its df, integrated over ``log r``."""
+    constant = np.log(2) + nu / 2 * np.log(nu / 2) - special.gammaln(nu / 2)
 
-    def weighted(chi: float) -> float:
-        density = np.exp((nu / 2 - 1) * np.log(chi) - chi / 2 - special.gammaln(nu / 2) - nu / 2 * np.log(2))
-        bend = limit * np.sqrt(chi / nu)
-        return float(density * (special.ndtr(shift - bend) + special.ndtr(-shift - bend)))
+    def weighted(log_root: float) -> float:
+        root = np.exp(log_root)
+        tails = special.ndtr(shift - limit * root) + special.ndtr(-shift - limit * root)
+        return float(np.exp(constant + nu * (log_root - root**2 / 2)) * tails)
 
-    reach = float(special.chdtri(nu, 1e-15))
-    middle = [max(nu - 4 * np.sqrt(2 * nu), nu / 20), nu, min(nu + 4 * np.sqrt(2 * nu), reach)]
-    return float(min(integrate.quad(weighted, 1e-12, reach, points=middle, limit=400, epsabs=1e-13)[0], 1.0))
+    low = max(special.gammaincinv(nu / 2, 1e-16), np.finfo(float).tiny)
+    ends = np.log([low * 2 / nu, special.gammainccinv(nu / 2, 1e-16) * 2 / nu]) / 2
+    width = 8 / max(shift, 1.0)
+    bend = np.log(max(shift, 1e-300) / limit)
+    points = np.clip([0.0, bend - width, bend, bend + width], *ends)
+    return float(min(integrate.quad(weighted, *ends, points=points, limit=400, epsabs=1e-13)[0], 1.0))

@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from swedge._kernels.linalg import inverse_factor
 from swedge._kernels.reml import (
     BLOCK,
     SINGULAR,
@@ -36,6 +37,9 @@ from swedge._kernels.reml import (
 )
 
 Array = NDArray[np.float64]
+
+# Degrees of freedom below this come of an information that is singular but for rounding.
+LEAST = 1e-4
 
 
 class MixedFit(NamedTuple):
@@ -106,7 +110,10 @@ def _directions(model: CellModel, at: Fitted, m: Array) -> tuple[list[Array], Ar
 
 
 def _satterthwaite(model: CellModel, at: Fitted, ratios: Array, m: Array, v: Array) -> Array:
-    """From the observed information in (sigma2, ratios), sigma2 in units of itself; components at zero drop out."""
+    """From the observed information in (sigma2, ratios), sigma2 in units of itself; components at zero drop out.
+
+    nan where the information is singular: the components cannot be told from each other.
+    """
     _, a = _directions(model, at, m)
     q = residuals(model, at)
     moved = spread(model, q)
@@ -116,8 +123,10 @@ def _satterthwaite(model: CellModel, at: Fitted, ratios: Array, m: Array, v: Arr
     inside = ratios >= SINGULAR
     hessian = _bordered(np.broadcast_to(model.freedom, v.shape), scale * quad, curvature, inside)
     gradient = np.concatenate([v[..., None], np.where(inside, a, 0.0)], -1)
-    spent = (gradient * np.linalg.solve(hessian, gradient[..., None])[..., 0]).sum(-1)
-    return np.where(spent > 0, v**2 / np.where(spent > 0, spent, 1.0), np.nan)
+    root, definite = inverse_factor(hessian)
+    spent = (times(root, gradient) ** 2).sum(-1)
+    df = v**2 / np.where(spent > 0, spent, np.nan)
+    return np.where(definite & (df > LEAST), df, np.nan)
 
 
 def _bordered(corner: Array, edge: Array, inner: Array, inside: NDArray[np.bool_]) -> Array:

@@ -25,6 +25,9 @@ Array = NDArray[np.float64]
 # An eigenvalue of K_i this close to 1 is 1: the cluster alone informs that direction.
 ALONE = 1e-9
 
+# Contributions of clusters this small beside their scores are rounding: two clusters, say, whose residuals mirror each other.
+CANCELLED = 1e-10
+
 _CORRECTIONS: dict[str, Callable[[Array], Array]] = {
     "CR0": np.ones_like,
     "CR1": np.ones_like,
@@ -41,7 +44,7 @@ class Robust(NamedTuple):
 
 
 def cluster_robust(kind: str, root: Array, crossed: Array, scores: Array, contrasts: Array) -> Robust:
-    """Variance and df of ``contrasts @ beta``.
+    """Variance and df of ``contrasts @ beta``; a variance of which only rounding is left is 0.
 
     Parameters
     ----------
@@ -64,7 +67,9 @@ def cluster_robust(kind: str, root: Array, crossed: Array, scores: Array, contra
     h = np.where(kept, _CORRECTIONS[kind](np.where(kept, np.maximum(left, ALONE), 1.0)), 0.0)
     pulls = (projected * (h * rotated)[..., None, :]).sum(-1)
     factor = crossed.shape[-3] / (crossed.shape[-3] - 1) if kind == "CR1" else 1.0
-    return Robust(factor * (pulls**2).sum(-2), _satterthwaite(h, values, left, projected, vectors))
+    size = (directions**2).sum(-1) * (rotated**2).sum((-2, -1))[..., None]
+    variance = factor * (pulls**2).sum(-2)
+    return Robust(np.where(variance > CANCELLED**2 * size, variance, 0.0), _satterthwaite(h, values, left, projected, vectors))
 
 
 def _satterthwaite(h: Array, values: Array, left: Array, projected: Array, vectors: Array) -> Array:

@@ -13,8 +13,8 @@ Array = NDArray[np.float64]
 class Part(NamedTuple):
     """One parameter's part of a covariance.
 
-    The covariance of cell means is the sum over parts of ``value (between + individual / n)``, that of one individual's outcomes given the
-    cluster the sum of ``value individual``; arrays are ``(..., I, T, T)`` and broadcast. A part of value 0 is a direction in which the
+    The covariance of cell means is the sum over parts of ``value (between + individual / n)``, `n` the larger of two cells, that of one
+    individual's outcomes given the cluster the sum of ``value individual``; arrays are ``(..., I, T, T)`` and broadcast. A part of value 0 is a direction in which the
     covariance may move: it adds nothing and costs degrees of freedom.
     """
 
@@ -24,18 +24,26 @@ class Part(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """Period mid-points ``(T,)`` in any unit; treatment, 0 where unobserved, and total variance of an outcome ``(..., I, T)``."""
+    """Period mid-points ``(T,)`` in any unit; treatment, 0 where unobserved, and total variance of an outcome ``(..., I, T)``.
+
+    `slope` is the derivative of a cell's mean in its linear predictor, ``(..., I, T)``: what random effects on a link are multiplied by.
+    """
 
     midpoints: Array
     treatment: Array
     total: Array
+    slope: Array | float = 1.0
 
     def scaled(self, value: float, between: Array | None, individual: Array | None = None) -> Part:
         """A part whose shapes ``(T, T)`` are multiplied by the cells' standard deviations."""
-        root = np.sqrt(self.total)
-        spread = root[..., :, None] * root[..., None, :]
+        spread = outer(np.sqrt(self.total))
         none = np.zeros((len(self.midpoints),) * 2)
         return Part(value, spread * (none if between is None else between), spread * (none if individual is None else individual))
+
+
+def outer(root: Array) -> Array:
+    """Products of a cluster's entries with each other, ``(..., T, T)``."""
+    return np.asarray(root[..., :, None] * root[..., None, :])
 
 
 def autocorrelation(midpoints: Array, per_period: float) -> tuple[Array, Array]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from swedge.assumptions.correlation import Correlation, check_share, given, real
-from swedge.assumptions.layout import Array, Layout, Part, autocorrelation
+from swedge.assumptions.layout import Array, Layout, Part, autocorrelation, outer
 from swedge.errors import DesignError
 
 
@@ -67,17 +67,18 @@ class RandomEffects:
     def parts(self, layout: Layout) -> list[Part]:
         """A part for each random effect that is there, and the residual."""
         periods = len(layout.midpoints)
-        none, ones, x = np.zeros((periods, periods)), np.ones((periods, periods)), layout.treatment
+        none, x = np.zeros((periods, periods)), layout.treatment
+        ones = outer(layout.slope * np.ones(periods))
         decay = autocorrelation(layout.midpoints, self.autocorrelation)[0]
         candidates = {
             "cluster": Part(self.cluster**2, ones, none),
-            "cluster_period": Part(self.cluster_period**2, decay, none),
-            "treatment": Part(self.treatment**2, x[..., :, None] * x[..., None, :], none),
+            "cluster_period": Part(self.cluster_period**2, ones * decay, none),
+            "treatment": Part(self.treatment**2, ones * outer(x), none),
             "individual": Part(self.individual**2, none, ones),
         }
         parts = [candidates[name] for name in self.components]
         if self.treatment and self.cluster and self.treatment_corr:
-            shared = x[..., :, None] + x[..., None, :]
+            shared = ones * (x[..., :, None] + x[..., None, :])
             parts.append(Part(self.treatment_corr * self.treatment * self.cluster, shared, none))
         return [*parts, self._residual(layout)]
 

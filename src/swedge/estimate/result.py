@@ -170,7 +170,7 @@ def assemble(
     """
     estimate, variance, df = numbers
     lost = np.where(np.isfinite(variance).all(-1), Status.OK, Status.RANK_DEFICIENT)
-    spent = (df <= 0) | (variance < EXACT**2 * estimate**2)
+    spent = ~(df > 0) | (variance <= EXACT**2 * estimate**2)
     bad = np.where(spent.any(-1), Status.NO_DEGREES_OF_FREEDOM, lost)
     code = np.where(status <= Status.SINGULAR, np.maximum(bad, status), status)
     usable = (code <= Status.SINGULAR)[:, None]

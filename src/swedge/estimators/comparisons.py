@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from swedge._kernels.least_squares import fit_cells, varies
+from swedge._kernels.least_squares import fit_cells
 from swedge._kernels.sandwich import cluster_robust
-from swedge.errors import FitError, Status, nearest
+from swedge.errors import FitError, nearest
 from swedge.estimate import Estimate, LinearEstimator, Wording, assemble
 from swedge.estimators.columns import adjusted_for, cluster_columns, period_columns, stack_columns
 from swedge.estimators.pieces import full
@@ -67,12 +67,10 @@ class _IndicatorRegression(LinearEstimator):
         fit = fit_cells(full(x, trial, 3) * (weight > 0)[:, None], weight, y)
         contrasts = np.eye(x.shape[-3])[-1:]
         robust = cluster_robust(self.vcov, fit.root, fit.crossed, fit.scores, contrasts)
-        status = np.where(fit.definite, Status.OK, Status.RANK_DEFICIENT)
-        status = np.where(varies(weight, y), status, Status.NO_VARIATION).astype(np.int8)
         freedom = {"clusters": len(trial.clusters) - 1.0, "normal": np.inf}.get(self.df)
         df = robust.df if freedom is None else np.full_like(robust.df, freedom)
         wording = Wording(type(self).__name__, "treatment effect", "identity", self._methods(trial), (*trial.notes, *_left_out(trial)))
-        return assemble(trial, ("treatment",), (fit.beta @ contrasts.T, robust.variance, df), status, wording)
+        return assemble(trial, ("treatment",), (fit.beta @ contrasts.T, robust.variance, df), fit.status(weight, y), wording)
 
     @abstractmethod
     def _methods(self, trial: Trial) -> str:

@@ -222,7 +222,7 @@ def _status(model: CellModel, fit: MixedFit, moves: NDArray[np.bool_]) -> NDArra
     status = np.where(fit.converged, status, Status.NOT_CONVERGED)
     # A residual that vanishes beside the random effects leaves the likelihood without a maximum.
     vanished = fit.variances[:, 0] < VANISHED * fit.variances.sum(-1)
-    status = np.where(vanished, Status.NOT_CONVERGED, status)
+    status = np.where(vanished, Status.NO_RESIDUAL, status)
     status = np.where(model.freedom > 0, status, Status.NO_DEGREES_OF_FREEDOM)
     status = np.where(fit.definite, status, Status.RANK_DEFICIENT)
     return np.where(moves, status, Status.NO_VARIATION).astype(np.int8)

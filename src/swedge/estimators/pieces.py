@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from swedge._kernels.glm import SlotFit, SlotModel, fit_slots, slot_model
-from swedge._kernels.least_squares import fit_cells, varies
+from swedge._kernels.least_squares import fit_cells
 from swedge._kernels.linalg import stacked
 from swedge.errors import DataError, Status
 from swedge.estimators.columns import covariate_means, slots, stack_columns
@@ -52,13 +52,12 @@ def gaussian_pieces(trial: Trial, columns: Array, robust: bool) -> Pieces:
     centre = ((n * y).sum((-2, -1)) / n.sum((-2, -1)))[:, None, None]
     fit = fit_cells(full(x, trial, 3) * (n > 0)[:, None], n, np.where(n > 0, y - centre, 0.0), inner, inner_y)
     within = inner_yy - 2 * (fit.beta * inner_y.sum(-2)).sum(-1) + (fit.beta * (inner.sum(-3) @ fit.beta[..., None])[..., 0]).sum(-1)
-    status = np.where(fit.definite, Status.OK, Status.RANK_DEFICIENT)
-    status = np.where(varies(n, y, inner_yy), status, Status.NO_VARIATION)
+    status = fit.status(n, y, inner_yy, robust and not trial.covariates)
     cells = cell_freedom(trial, columns)
     alone = trial.cells.within is None
     freedom = cells if alone else n.sum((-2, -1)) - x.shape[-3]
     dispersion = (fit.squares + within) / freedom
-    return Pieces(fit.beta, fit.root, fit.crossed, fit.scores, dispersion, freedom, fit.squares / cells, cells, status.astype(np.int8))
+    return Pieces(fit.beta, fit.root, fit.crossed, fit.scores, dispersion, freedom, fit.squares / cells, cells, status)
 
 
 def _scatter(trial: Trial, p: int, robust: bool) -> tuple[Array, Array, Array]:

@@ -104,10 +104,10 @@ class RandomisationTest:
             np.asarray(estimator.point(trial)) if self.statistic == "t" else observed,
             f"randomisation ({self.statistic})",
             self.level,
-            _smallest_p(trial, design, len(sequences), exact),
+            _smallest_p(trial, design, reference, exact),
             reference,
             len(sequences),
-            exact,
+            exact and not _uncollected(trial),
             notes=_notes(trial, design, reference, exact, len(sequences)),
         )
         wanted = self.interval if self.interval is not None else not trial.shape
@@ -155,7 +155,7 @@ class RandomisationTest:
         return replace(result, conf_int=line, offered_level=best, offered_conf_int=np.array(offered[:2]), notes=(*result.notes, note))
 
     def _accepted(self, result: TestResult, trial: Trial, estimator: Estimator, sequences: NDArray[np.int64], alpha: float) -> Accepted:
-        extra = 0 if result.exact else 1
+        extra = 0 if _enumerated(trial, sequences) else 1
         if self.statistic == "estimate" and isinstance(estimator, LinearEstimator) and result.reference is not None:
             slopes = estimator.reference(trial, sequences, trial.arm)
             unit = float(self._unit(trial, estimator))
@@ -178,7 +178,7 @@ class RandomisationTest:
         unit = unit or max(abs(centre), 1.0)
 
         def accepts(effect: float) -> bool:
-            return self._p(trial, estimator, sequences, effect, result.exact) > alpha + 1e-12
+            return self._p(trial, estimator, sequences, effect, _enumerated(trial, sequences)) > alpha + 1e-12
 
         return Accepted(_edge(accepts, centre, -unit), _edge(accepts, centre, unit), True)
 
@@ -231,11 +231,25 @@ def _share(reference: Array, observed: Array, unit: Array, exact: bool) -> Array
     return np.asarray(np.maximum(count, 1) / len(reference) if exact else (count + 1) / (len(reference) + 1))
 
 
-def _smallest_p(trial: Trial, design: Design, count: int, exact: bool) -> float:
-    """Mirror images tie only where nothing stands still: comparators do."""
+def _smallest_p(trial: Trial, design: Design, reference: Array, exact: bool) -> float:
+    """Smallest p that the test can give: mirror images tie (not with comparators, which stand still), and so may the largest statistics."""
+    count = len(reference)
     if not exact:
         return 1 / (count + 1)
-    return 1 / count if trial.comparators else design.min_p()
+    known = 1 / count if trial.comparators else design.min_p()
+    if trial.shape or np.isnan(reference).any():
+        return known
+    return max(known, float(exceedances(reference, np.abs(reference).max())) / count)
+
+
+def _enumerated(trial: Trial, sequences: NDArray[np.int64]) -> bool:
+    return trial.design is not None and len(sequences) == trial.design.count()
+
+
+def _uncollected(trial: Trial) -> bool:
+    """Whether the allocation left out cells that were not collected either: another allocation would have left out others."""
+    left_out = np.isnan(trial.treatment)
+    return bool((left_out & (trial.cells.n == 0)).any())
 
 
 def _design(trial: Trial) -> Design:
@@ -269,7 +283,7 @@ def _notes(trial: Trial, design: Design, reference: Array, exact: bool, count: i
         notes.append(
             "Only the order of the trial's own clusters was randomised: this test says nothing about them against the comparators."
         )
-    if np.isnan(trial.treatment).any() and (np.isnan(trial.treatment) & (trial.cells.n == 0)).any():
+    if _uncollected(trial):
         notes.append(
             "Cells that this allocation leaves out were not collected; another allocation would have left out others, so p is approximate."
         )

@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from swedge._kernels.gls import GLS, generalised_least_squares, satterthwaite
+from swedge._kernels.linalg import inverse_factor
 from swedge._kernels.noncentral import two_sided_power
 from swedge.assumptions import Constant, Correlation, EffectCurve, Estimand, Part
 from swedge.design import Allocation, Design
@@ -211,6 +212,7 @@ def evaluate(design: Design, assumed: Assumed, treatment: Array, exposure: NDArr
     slope = LINKS[assumed.link][2](cells)
     parts = assumed.correlation.parts(assumed.layout(design, treatment, cells))
     covariance = covariance_of(parts, np.where(seen, sizes, 1.0))
+    _check_definite(assumed, covariance)
     fit = generalised_least_squares(
         x * np.broadcast_to(slope, seen.shape)[..., None, :, :], covariance, seen, np.concatenate([np.zeros(before), contrast])
     )
@@ -218,9 +220,8 @@ def evaluate(design: Design, assumed: Assumed, treatment: Array, exposure: NDArr
 
 
 def covariance_of(parts: list[Part], n: Array) -> Array:
-    """Covariance of cell means, ``(..., I, T, T)``."""
-    root = 1 / np.sqrt(n)
-    shared = root[..., :, None] * root[..., None, :]
+    """Covariance of cell means, ``(..., I, T, T)``; of a cohort's two cells the smaller holds individuals who are in the larger too."""
+    shared = 1 / np.maximum(n[..., :, None], n[..., None, :])
     total = sum((part.value * (part.between + part.individual * shared) for part in parts), np.zeros(()))
     return np.asarray(total)
 
@@ -244,20 +245,35 @@ def _freedom(assumed: Assumed, fit: GLS, parts: list[Part], seen: NDArray[np.boo
     if not isinstance(assumed.df, str):
         return np.full_like(fit.variance, assumed.df)
     if assumed.df == "satterthwaite":
-        return _satterthwaite(fit, parts, seen, n)
+        return _checked_df(assumed, _satterthwaite(fit, parts, seen, n))
     clusters = seen.any(-1).sum(-1)
     cells = seen.sum((-2, -1)) if assumed.df == "between-within" or _by_period(parts) else np.where(seen, n, 0.0).sum((-2, -1))
     count = {"normal": np.inf, "clusters": clusters - 2.0}.get(assumed.df, cells - clusters - columns + 1.0)
-    if (np.asarray(count) <= 0).any():
+    return np.broadcast_to(_checked_df(assumed, np.asarray(count, dtype=float)), fit.variance.shape)
+
+
+def _checked_df(assumed: Assumed, count: Array) -> Array:
+    if not (count <= 0).any():
+        return count
+    if assumed.df == "satterthwaite":
         raise DesignError(
-            f"df={assumed.df!r} leaves {float(np.min(count)):g} degrees of freedom. Use df='satterthwaite', or a larger design."
+            f"No degrees of freedom: this design cannot estimate every variance in {assumed.correlation!r}, for want of clusters that differ"
+            " only by chance. Put more clusters on a sequence, or assume a simpler correlation."
         )
-    return np.broadcast_to(np.asarray(count, dtype=float), fit.variance.shape)
+    raise DesignError(f"df={assumed.df!r} leaves {float(np.min(count)):g} degrees of freedom. Use df='satterthwaite', or a larger design.")
+
+
+def _check_definite(assumed: Assumed, covariance: Array) -> None:
+    if not inverse_factor(covariance)[1].all():
+        raise DesignError(
+            f"The covariance of a cluster's cell means under {assumed.correlation!r} is not positive definite. Give residual= above 0, and"
+            " correlations that can hold together."
+        )
 
 
 def _by_period(parts: list[Part]) -> bool:
-    """Whether a cluster's effects differ between periods."""
-    return any(part.value > 0 and not np.allclose(part.between[..., :1, :1], part.between) for part in parts if part.between.any())
+    """Whether a cluster has an effect in each period that its other effects do not determine."""
+    return any(part.value > 0 and np.linalg.eigvalsh(part.between).min() > 1e-9 * np.abs(part.between).max() for part in parts)
 
 
 def _satterthwaite(fit: GLS, parts: list[Part], seen: NDArray[np.bool_], n: Array) -> Array:

@@ -131,4 +131,5 @@ class Assumed:
 
     def layout(self, design: Design, treatment: Array, cells: Array) -> Layout:
         """Where the correlation is laid out."""
-        return Layout(np.asarray(design.midpoints(), dtype=float), np.nan_to_num(treatment), self.total_variance(design, cells))
+        slope = 1.0 if self.link == "identity" else LINKS[self.link][2](cells)
+        return Layout(np.asarray(design.midpoints(), dtype=float), np.nan_to_num(treatment), self.total_variance(design, cells), slope)

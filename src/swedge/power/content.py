@@ -60,9 +60,8 @@ class InformationContent:
         from swedge._present.heatmap import draw_weights
 
         shown = np.where(np.isfinite(self.cells), self.cells - 1, np.nan)
-        axes = draw_weights(shown, np.zeros_like(shown), self.clusters, tuple(range(1, shown.shape[1] + 1)), ax=ax)
-        axes.set_title("variance ratio without the cell, minus 1")
-        return axes
+        label = "Variance ratio without the cell, minus 1"
+        return draw_weights(shown, np.zeros_like(shown), self.clusters, tuple(range(1, shown.shape[1] + 1)), ax=ax, label=label)
 
 
 def information_content(

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from swedge._kernels.families import FAMILIES
-from swedge.assumptions import Constant, Correlation, EffectCurve, RandomEffects, residual_variance
+from swedge.assumptions import Constant, Correlation, EffectCurve, ProportionalDecay, RandomEffects, residual_variance
 from swedge.design import Design
 from swedge.errors import DesignError, nearest
 from swedge.power.outcomes import (
@@ -43,6 +43,11 @@ _LINKS: dict[str, Callable[[Array], Array]] = {
     "log": np.log,
 }
 LOGISTIC_VARIANCE = np.pi**2 / 3
+# Fields that hold numbers, alone or in tuples.
+_NUMBERS = (
+    *("baseline", "size", "effect", "trend", "sd", "cluster_trends", "noise_by_cluster", "effect_by_cluster", "size_cv", "late"),
+    *("attrition", "attrition_treated", "window", "dispersion", "limit"),
+)
 
 
 @dataclass(frozen=True)
@@ -122,38 +127,76 @@ class Scenario:
         if self.family not in SCALES:
             raise DesignError(f"family={self.family!r}; expected one of {', '.join(SCALES)}.{nearest(self.family, SCALES)}")
         object.__setattr__(self, "scale", self.scale or SCALES[self.family][0])
-        for name in ("baseline", "size", "trend", "noise_by_cluster", "effect_by_cluster", "late"):
-            object.__setattr__(self, name, _plain(getattr(self, name)))
+        for name in _NUMBERS:
+            object.__setattr__(self, name, _plain(name, getattr(self, name)))
         if self.scale not in SCALES[self.family]:
             raise DesignError(
                 f"scale={self.scale!r} does not go with family={self.family!r}; expected {' or '.join(SCALES[self.family])}."
                 f"{nearest(self.scale, SCALES[self.family])}"
             )
         self._check_numbers()
+        self._check_spread()
+        self._check_by_cluster()
+        self._check_family()
         self._check_correlation()
+        self._check_course()
 
     def _check_numbers(self) -> None:
-        baseline = np.asarray(self.baseline, dtype=float)
         share = self.family in ("binomial", "fractional")
-        if self.family != "gaussian" and not ((baseline > 0) & (baseline < (1.0 if share else np.inf))).all():
-            raise DesignError(f"baseline={self.baseline}; expected {'risks strictly between 0 and 1' if share else 'positive numbers'}.")
-        if not (np.asarray(self.size, dtype=float) >= 1).all():
-            raise DesignError(f"size={self.size}; expected at least one individual in every cell.")
-        for name in ("cluster_trends", "size_cv"):
-            if not getattr(self, name) >= 0:
-                raise DesignError(f"{name}={getattr(self, name)}; expected a number, not negative.")
+        low, high = (-np.inf if self.family == "gaussian" else 0.0), (1.0 if share else np.inf)
+        wanted = "finite numbers" if self.family == "gaussian" else "risks strictly between 0 and 1" if share else "positive numbers"
+        self._require("baseline", lambda base: (base > low) & (base < high), wanted)
+        self._require("size", lambda size: (size >= 1) & (size < np.inf), "at least one individual in every cell")
+        for name in ("effect", "trend", "effect_by_cluster"):
+            self._require(name, np.isfinite, "finite numbers")
+
+    def _check_spread(self) -> None:
+        for name in ("cluster_trends", "size_cv", "noise_by_cluster"):
+            self._require(name, lambda value: (value >= 0) & (value < np.inf), "a finite number, not negative")
         for name in ("attrition", "attrition_treated"):
-            if not 0 <= (getattr(self, name) or 0.0) < 1:
-                raise DesignError(f"{name}={getattr(self, name)}; expected a share in [0, 1).")
-        if not 0 < self.dispersion <= 1:
-            raise DesignError(f"dispersion={self.dispersion}; expected a share of the Bernoulli variance, in (0, 1].")
-        if (self.family == "duration") != (self.limit is not None and self.limit > 0):
+            self._require(name, lambda share: (share >= 0) & (share < 1), "a share in [0, 1)")
+        self._require("dispersion", lambda share: (share > 0) & (share <= 1), "a share of the Bernoulli variance, in (0, 1]")
+
+    def _check_by_cluster(self) -> None:
+        for name in ("noise_by_cluster", "effect_by_cluster", "late"):
+            value = getattr(self, name)
+            if value is not None and np.ndim(value) != 1:
+                raise DesignError(f"{name}={value}; expected a tuple with one number for each cluster.")
+        whole = "whole numbers of periods, not negative, or infinity for never"
+        self._require("late", lambda late: (late >= 0) & (late == np.floor(late)), whole)
+        self._require("window", lambda days: (days > 0) & (days < np.inf), "a positive number of days")
+
+    def _check_family(self) -> None:
+        if self.dispersion != 1 and self.family != "fractional":
+            raise DesignError(
+                f"dispersion={self.dispersion} is that of a fractional outcome; family={self.family!r} has none. Leave it out."
+            )
+        if (self.family == "duration") != (self.limit is not None and np.ndim(self.limit) == 0 and self.limit > 0):
             raise DesignError("A duration, and nothing else, needs limit=, the positive time at which follow-up is cut.")
+
+    def _require(self, name: str, holds: Callable[[Array], NDArray[np.bool_]], wanted: str) -> None:
+        value = getattr(self, name)
+        if value is not None and not holds(np.asarray(value, dtype=float)).all():
+            raise DesignError(f"{name}={value}; expected {wanted}.")
+
+    def _check_course(self) -> None:
+        """What happens over time: the curve of the effect, and the shocks."""
+        curve: object = self.curve
+        if not isinstance(curve, EffectCurve):
+            raise DesignError(f"curve={curve!r}; expected Constant(), Delayed(k), Linear(k) or Fading(k).")
+        known: object = self.shocks
+        if not isinstance(known, tuple) or not all(isinstance(shock, Shock) for shock in known):
+            raise DesignError(f"shocks={known!r}; expected a tuple of Shock(start, end, change).")
 
     def _check_correlation(self) -> None:
         known = self.correlation
-        if getattr(known, "iac", 0.0) or getattr(known, "individual", 0.0) or not hasattr(known, "components"):
-            raise DesignError(f"{known!r} describes a closed cohort; a scenario draws cross-sections. Leave out iac= and individual=.")
+        if not hasattr(known, "components"):
+            raise DesignError(f"correlation={known!r}; expected a structure with values, such as NestedExchangeable(icc=0.05, cac=0.8).")
+        if getattr(known, "iac", 0.0) or getattr(known, "individual", 0.0) or isinstance(known, ProportionalDecay):
+            raise DesignError(
+                f"{known!r} describes a closed cohort; a scenario draws cross-sections. Leave out iac= and individual=; for a decay without"
+                f" them, use ExponentialDecay."
+            )
         if self.scale == "log" and not isinstance(known, RandomEffects):
             raise DesignError(
                 f"An ICC has no residual variance to refer to on the log scale. Give RandomEffects(cluster=...) for {known!r}."
@@ -230,15 +273,14 @@ class Scenario:
         share = columns[..., 0, :, :]
         if self.window is not None:
             share = np.where(np.nan_to_num(actual) > 0, share, treated_share(design, actual, self.window))
-        factors = np.ones(1) if self.effect_by_cluster is None else np.asarray(self.effect_by_cluster, dtype=float)[:, None]
-        return np.asarray(self.effect * share * _fitting(factors, (design.n_clusters, 1), "effect_by_cluster"))
+        factors = np.ones(1) if self.effect_by_cluster is None else _by_cluster(self.effect_by_cluster, design, "effect_by_cluster")
+        return np.asarray(self.effect * share * factors)
 
     def _carried_out(self, design: Design, treatment: Array, exposure: NDArray[np.int64]) -> tuple[Array, NDArray[np.int64]]:
         """Treatment and exposure after late or failed starts."""
         if self.late is None:
             return treatment, exposure
-        late = _fitting(np.asarray(self.late, dtype=float)[:, None], (design.n_clusters, 1), "late")
-        since = np.maximum(exposure - late, 0.0)
+        since = np.maximum(exposure - _by_cluster(self.late, design, "late"), 0.0)
         return np.where(np.isnan(treatment), np.nan, treatment * (since > 0)), since.astype(np.int64)
 
     def _random(self, design: Design, treatment: Array, rng: np.random.Generator) -> Array:
@@ -250,8 +292,7 @@ class Scenario:
         if isinstance(self.correlation, RandomEffects) and self.correlation.treatment:
             noise = _with_treatment(self.correlation, midpoints, treatment, rng)
         if self.noise_by_cluster is not None:
-            factors = np.asarray(self.noise_by_cluster, dtype=float)[:, None]
-            noise = noise * _fitting(factors, (shape[1], 1), "noise_by_cluster")
+            noise = noise * _by_cluster(self.noise_by_cluster, design, "noise_by_cluster")
         if not self.cluster_trends:
             return np.asarray(noise)
         line = 2 * (midpoints - midpoints[0]) / (midpoints[-1] - midpoints[0]) - 1
@@ -296,9 +337,19 @@ def _fitting(array: Array, shape: tuple[int, int], name: str) -> Array:
     return array
 
 
-def _plain(value: Any) -> Any:
+def _by_cluster(values: tuple[float, ...], design: Design, name: str) -> Array:
+    """One number a cluster as a column, ``(I, 1)``."""
+    if len(values) != design.n_clusters:
+        raise DesignError(f"{name} has {len(values)} numbers; the design has {design.n_clusters} clusters.")
+    return np.asarray(values, dtype=float)[:, None]
+
+
+def _plain(name: str, value: Any) -> Any:
     """Arrays and lists as nested tuples of floats, so that a scenario can be hashed, compared and registered."""
     if value is None or isinstance(value, int | float):
         return value
-    array = np.asarray(value, dtype=float)
-    return float(array) if array.ndim == 0 else tuple(_plain(row) for row in array.tolist())
+    try:
+        array = np.asarray(value, dtype=float)
+    except (TypeError, ValueError):
+        raise DesignError(f"{name}={value!r}; expected numbers.") from None
+    return float(array) if array.ndim == 0 else tuple(_plain(name, row) for row in array.tolist())

@@ -40,6 +40,8 @@ class Shock:
             object.__setattr__(self, name, as_date(getattr(self, name)))
         if self.days <= 0:
             raise DesignError(f"A shock from {self.start} to {self.end} has no days. `end` is the first day after it.")
+        if not np.isfinite(self.change):
+            raise DesignError(f"change={self.change}; expected a finite number, on the scenario's scale.")
 
     @property
     def days(self) -> int:
