@@ -1,7 +1,10 @@
 """A stepped-wedge trial from the draw to the result: eight clinics, five periods, and data made up on the spot.
 
-Run it with `python examples/first_trial.py`. It takes a second, and writes the record of the draw to allocation.json in the current folder.
+Run it with `python examples/first_trial.py`; it takes a few seconds.
 """
+
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -24,8 +27,9 @@ for effect in (0.0, 3.0):
 
 # 3. The draw. The record can be loaded, is drawn again when it is, and refuses an edit of one byte.
 allocation = design.randomise(seed=20260901)
-allocation.save("allocation.json")
-print(f"\n{sw.Allocation.load('allocation.json').calendar().to_string(index=False)}\n")
+record = Path(tempfile.mkdtemp()) / "allocation.json"  # of a real trial: where it stays, and is backed up
+allocation.save(record)
+print(f"\n{sw.Allocation.load(record).calendar().to_string(index=False)}\n")
 
 # 4. The data: a row a patient. These have an effect of 3 on a score with a standard deviation of about 10.
 rng = np.random.default_rng(7)

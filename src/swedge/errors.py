@@ -60,8 +60,8 @@ _ADVICE = {
     Status.RANK_DEFICIENT: "The cells observed do not identify every coefficient. Drop a covariate that repeats another, or check that some"
     " period holds treated and control clusters.",
     Status.NO_VARIATION: "Every outcome is the same, so there is nothing to estimate. Check that the right column was passed.",
-    Status.NO_RESIDUAL: "Individuals hardly differ within their cells, so the likelihood has no maximum. Check that the outcome is one value an"
-    " individual, or analyse the cell means: MixedModel(Exchangeable()) on a trial built without within=.",
+    Status.NO_RESIDUAL: "Individuals hardly differ within their cells, so the likelihood has no maximum. Check that the outcome is one"
+    " value an individual, or analyse the cell means: MixedModel(Exchangeable()) on a trial built without within=.",
     Status.NO_DEGREES_OF_FREEDOM: "No degrees of freedom are left for the variance. Use fewer coefficients or another variance.",
 }
 

@@ -50,13 +50,22 @@ def data_sets(draw: st.DrawFn) -> Data:
     matrix = tuple(draw(st.lists(row, min_size=clusters, max_size=clusters, unique=True)))
     n = draw(arrays(float, (clusters, periods), elements=st.integers(0, 6).map(float)))
     mean = draw(arrays(float, (clusters, periods), elements=st.integers(-40, 40).map(lambda k: k / 8)))
-    within = draw(arrays(float, (clusters, 1, 1), elements=st.integers(0, 64).map(lambda k: k / 4)))
+    within = draw(arrays(float, (clusters, 1, 1), elements=st.integers(1, 64).map(lambda k: k / 4)))
     data = Data(matrix, n, mean, within)
     try:
         data.trial()
     except sw.SwedgeError:
         assume(False)
     return data
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> tuple[Data, sw.Estimator]:
+    """A data set and an estimator; a mixed model gets three cells more than coefficients, as with fewer its criterion may have two minima."""
+    data, estimator = draw(data_sets()), draw(st.sampled_from(ESTIMATORS))
+    seen = data.trial().n > 0
+    assume(not isinstance(estimator, sw.MixedModel) or seen.sum() >= seen.any(0).sum() + 1 + 3)
+    return data, estimator
 
 
 def outcome(estimator: sw.Estimator, trial: sw.Trial) -> Array | str:
@@ -72,15 +81,15 @@ def outcome(estimator: sw.Estimator, trial: sw.Trial) -> Array | str:
 
 def agree(one: Array | str, other: Array | str, shift: float = 0.0) -> None:
     if isinstance(one, str) or isinstance(other, str):
-        assert isinstance(one, str), (one, other)
-        assert one == other
+        assert str(one) == str(other)
         return
     assert one[0] + shift == pytest.approx(other[0], abs=1e-7 * max(other[1], abs(other[0])))
     assert one[1:] == pytest.approx(other[1:], rel=1e-7)
 
 
-@given(data_sets(), st.sampled_from(ESTIMATORS))
-def test_a_usable_fit_has_all_its_numbers(data: Data, estimator: sw.Estimator) -> None:
+@given(cases())
+def test_a_usable_fit_has_all_its_numbers(case: tuple[Data, sw.Estimator]) -> None:
+    data, estimator = case
     found = outcome(estimator, data.trial())
     if not isinstance(found, str):
         assert np.isfinite(found[:2]).all()
@@ -88,23 +97,26 @@ def test_a_usable_fit_has_all_its_numbers(data: Data, estimator: sw.Estimator) -
         assert found[2] > 0
 
 
-@given(data_sets(), st.sampled_from(ESTIMATORS), st.randoms(use_true_random=False))
-def test_relabelling(data: Data, estimator: sw.Estimator, random: object) -> None:
+@given(cases(), st.randoms(use_true_random=False))
+def test_relabelling(case: tuple[Data, sw.Estimator], random: object) -> None:
+    data, estimator = case
     order = list(range(len(data.matrix)))
     random.shuffle(order)  # type: ignore[attr-defined]
     matrix = tuple(data.matrix[i] for i in order)
     agree(outcome(estimator, Data(matrix, data.n[order], data.mean[order], data.within[order]).trial()), outcome(estimator, data.trial()))
 
 
-@given(data_sets(), st.sampled_from(ESTIMATORS), st.integers(-16, 16))
-def test_what_was_not_observed_never_matters(data: Data, estimator: sw.Estimator, junk: int) -> None:
+@given(cases(), st.integers(-16, 16))
+def test_what_was_not_observed_never_matters(case: tuple[Data, sw.Estimator], junk: int) -> None:
+    data, estimator = case
     out = np.array([[entry is None for entry in row] for row in data.matrix])
     other = replace(data, n=np.where(out, 7.0, data.n), mean=np.where(out | (data.n == 0), float(junk), data.mean))
     agree(outcome(estimator, other.trial()), outcome(estimator, data.trial()))
 
 
-@given(data_sets(), st.sampled_from(ESTIMATORS), st.integers(-16, 16))
-def test_shift_of_the_treated(data: Data, estimator: sw.Estimator, eighths: int) -> None:
+@given(cases(), st.integers(-16, 16))
+def test_shift_of_the_treated(case: tuple[Data, sw.Estimator], eighths: int) -> None:
+    data, estimator = case
     treated = np.array([[entry or 0.0 for entry in row] for row in data.matrix])
     before, after = (outcome(estimator, d.trial()) for d in (data, replace(data, mean=data.mean + eighths / 8 * treated)))
     assume(not (isinstance(before, str) and "variation" in before) and not (isinstance(after, str) and "variation" in after))
@@ -113,9 +125,10 @@ def test_shift_of_the_treated(data: Data, estimator: sw.Estimator, eighths: int)
     agree(before, after, eighths / 8)
 
 
-@given(data_sets(), st.sampled_from(ESTIMATORS))
-def test_a_replicate_in_a_stack_is_the_trial_alone(data: Data, estimator: sw.Estimator) -> None:
+@given(cases())
+def test_a_replicate_in_a_stack_is_the_trial_alone(case: tuple[Data, sw.Estimator]) -> None:
     """Beside a replicate that is well-behaved. Both must observe the same periods and clusters: a column belongs to the whole stack."""
+    data, estimator = case
     seen = data.n * np.array([[entry is not None for entry in row] for row in data.matrix]) > 0
     assume(seen.any(0).all() and seen.any(1).all())
     trial = data.trial()
@@ -130,10 +143,13 @@ def test_a_replicate_in_a_stack_is_the_trial_alone(data: Data, estimator: sw.Est
     agree(found, alone)
 
 
-@given(data_sets(), st.sampled_from([sw.WithinPeriod(), sw.WithinPeriod(weigh="size"), sw.TwoWayFixedEffects(), sw.TwoWayFixedEffects("equal")]))
+@given(
+    data_sets(),
+    st.sampled_from([sw.WithinPeriod(), sw.WithinPeriod(weigh="size"), sw.TwoWayFixedEffects(), sw.TwoWayFixedEffects("equal")]),
+)
 def test_weights(data: Data, estimator: sw.LinearEstimator) -> None:
     trial = data.trial()
-    assume(seen_somewhere(trial))
+    assume((trial.n > 0).any())
     weights = estimator.weights(trial)
     if np.isnan(weights).any():
         assert np.isnan(weights).all()
@@ -145,7 +161,3 @@ def test_weights(data: Data, estimator: sw.LinearEstimator) -> None:
     assert (weights * trial.arm).sum() == pytest.approx(1, abs=1e-8)
     if isinstance(estimator, sw.TwoWayFixedEffects):
         assert np.abs(weights.sum(1)).max() <= 1e-10 * size
-
-
-def seen_somewhere(trial: sw.Trial) -> bool:
-    return bool((trial.n > 0).any())

@@ -71,7 +71,10 @@ REFUSALS: dict[str, tuple[Callable[[], object], str]] = {
     "bare cells, wrong scatter": (lambda: sw.Cells(N, MEAN[..., None], np.ones((2, 1, 1))), "with C 1 or 3"),
     "bare cells, negative scatter": (lambda: sw.Cells(N, MEAN[..., None], -np.ones((1, 1, 1))), "not negative on the diagonal"),
     # comparators
-    "comparator of the design": (lambda: made(np.vstack([N, N[:1]]), np.vstack([MEAN, MEAN[:1]]), comparators=["1"]), "'1' is a cluster of"),
+    "comparator of the design": (
+        lambda: made(np.vstack([N, N[:1]]), np.vstack([MEAN, MEAN[:1]]), comparators=["1"]),
+        "'1' is a cluster of",
+    ),
     "comparators as text": (lambda: made(comparators="Kent"), "comparators is the text 'Kent'"),
     "comparator without a row": (lambda: made(comparators=["Kent"]), "Cells are 3 clusters x 4 periods; the allocation has 4 x 4"),
     "row without a comparator": (lambda: made(np.vstack([N, N[:1]]), np.vstack([MEAN, MEAN[:1]])), "Cells are 4 clusters x 4 periods"),
@@ -84,9 +87,15 @@ REFUSALS: dict[str, tuple[Callable[[], object], str]] = {
     "frame of other periods": (lambda: made(mean=labelled(MEAN, columns=[2, 3, 4, 5])), "mean is a frame .*columns 2; 3; 4"),
     "frame with a cluster twice": (lambda: made(labelled(N, ["1", "2", "2"])), "rows 1; 2; 2"),
     # what is done to a trial
-    "exposure of another shape": (lambda: made().under(np.zeros((4, 3)), np.zeros((4, 3), int)), r"Treatment has shape \(4, 3\).*\(\.\.\., 3, 4\)"),
+    "exposure of another shape": (
+        lambda: made().under(np.zeros((4, 3)), np.zeros((4, 3), int)),
+        r"Treatment has shape \(4, 3\).*\(\.\.\., 3, 4\)",
+    ),
     "part of no stack": (lambda: made().replicate(0), r"part of a stack with one leading axis; this trial has shape \(\)"),
-    "a stack's tidy": (lambda: made(N, np.stack([MEAN, MEAN])).tidy(), r"stack of trials of shape \(2,\); take one with trial\.replicate\(0\)"),
+    "a stack's tidy": (
+        lambda: made(N, np.stack([MEAN, MEAN])).tidy(),
+        r"stack of trials of shape \(2,\); take one with trial\.replicate\(0\)",
+    ),
     "beyond the stack": (lambda: made(N, np.stack([MEAN, MEAN])).replicate(2), r"replicate\(2\) of a stack of 2 trials; .* 0 to 1"),
     "a shared stack's second": (lambda: made(N[None], MEAN[None]).replicate(1), "of a stack of 1 trials"),
 }

@@ -22,7 +22,7 @@ def before_after(family: str) -> sw.Trial:
 
 @pytest.mark.parametrize("estimator", [*LINEAR, *FIXED, *MIXED], ids=repr)
 def test_no_period_with_both_arms_identifies_nothing(estimator: sw.Estimator) -> None:
-    with pytest.raises(sw.FitError, match="rank deficient.*some period holds treated and control"):
+    with pytest.raises(sw.FitError, match=r"rank deficient.*some period holds treated and control"):
         estimator.fit(before_after("gaussian"))
 
 
@@ -34,7 +34,7 @@ def test_nor_does_it_for_risks(estimator: sw.Estimator) -> None:
 
 @pytest.mark.parametrize("estimator", FIXED, ids=repr)
 def test_a_logit_without_both_arms_fails_too(estimator: sw.Estimator) -> None:
-    with pytest.raises(sw.FitError, match="rank deficient|separated"):
+    with pytest.raises(sw.FitError, match=r"rank deficient|separated"):
         estimator.fit(before_after("binomial"))
 
 
@@ -50,7 +50,7 @@ def test_cells_without_people_can_take_both_arms_away() -> None:
 @pytest.mark.parametrize("constant", [0, 1])
 @pytest.mark.parametrize("estimator", [*LINEAR, *FIXED], ids=repr)
 def test_all_outcomes_equal(estimator: sw.Estimator, constant: int) -> None:
-    with pytest.raises(sw.FitError, match="no variation. Every outcome is the same.*right column"):
+    with pytest.raises(sw.FitError, match=r"no variation. Every outcome is the same.*right column"):
         estimator.fit(read(rows().assign(y=constant)))
 
 
@@ -72,7 +72,7 @@ SEPARATED = {
 @pytest.mark.parametrize("estimator", FIXED, ids=repr)
 def test_separation_in_a_logit(estimator: sw.Estimator, name: str) -> None:
     trial = read(SEPARATED[name](rows()), covariates="age" if name == "by a covariate" else None)
-    with pytest.raises(sw.FitError, match="separated. The outcome is all 0 or all 1 in a group of cells.*Merge the periods or levels"):
+    with pytest.raises(sw.FitError, match=r"separated. The outcome is all 0 or all 1 in a group of cells.*Merge the periods or levels"):
         estimator.fit(trial)
 
 
@@ -83,13 +83,13 @@ REPEATS += [(estimator, "C(la)") for estimator in FIXED]  # in a mixed model clu
 @pytest.mark.parametrize(("estimator", "covariates"), REPEATS, ids=str)
 def test_a_covariate_that_repeats_another_or_the_model(estimator: sw.Estimator, covariates: str) -> None:
     trial = read(rows().assign(twin=lambda d: 2 * d.age + 1), covariates=covariates, **GAUSSIAN)
-    with pytest.raises(sw.FitError, match="rank deficient.*Drop a covariate that repeats another"):
+    with pytest.raises(sw.FitError, match=r"rank deficient.*Drop a covariate that repeats another"):
         estimator.fit(trial)
 
 
 @pytest.mark.parametrize("covariates", ["age + twin", "C(sex) + sex"])
 def test_a_repeated_covariate_in_a_logit_fails_too(covariates: str) -> None:
-    with pytest.raises(sw.FitError, match="rank deficient|separated"):
+    with pytest.raises(sw.FitError, match=r"rank deficient|separated"):
         sw.FixedEffects().fit(read(rows(per=12).assign(twin=lambda d: 2 * d.age), covariates=covariates))
 
 

@@ -110,8 +110,39 @@ def test_what_is_no_text_is_no_formula(formula: object) -> None:
         parse(formula)  # type: ignore[arg-type]
 
 
-BUILTINS = ["C", "Q", "I", "center", "bs", "te", "standardize", "Treatment", "Intercept", "np", "patsy", "data", "self", "name_0", "category_1"]
-PYTHON = ["open", "exec", "eval", "print", "__import__", "__builtins__", "__class__", "None", "True", "lambda", "class", "import", "_", "_x"]
+BUILTINS = [
+    "C",
+    "Q",
+    "I",
+    "center",
+    "bs",
+    "te",
+    "standardize",
+    "Treatment",
+    "Intercept",
+    "np",
+    "patsy",
+    "data",
+    "self",
+    "name_0",
+    "category_1",
+]
+PYTHON = [
+    "open",
+    "exec",
+    "eval",
+    "print",
+    "__import__",
+    "__builtins__",
+    "__class__",
+    "None",
+    "True",
+    "lambda",
+    "class",
+    "import",
+    "_",
+    "_x",
+]
 
 
 @pytest.mark.parametrize("name", [*BUILTINS, *PYTHON, "Größe", "größe_2"])

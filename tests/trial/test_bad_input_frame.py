@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 import swedge as sw
-from trial.rows import ALLOCATION, DESIGN, GAPS, NAME, NUMBERED, SECRET, at, read, rows, same
+from trial.rows import DESIGN, NAME, NUMBERED, SECRET, at, read, rows
 
 Frame = pd.DataFrame
 Refusal = tuple[Callable[[Frame], Any], dict[str, Any], str]
@@ -41,7 +41,11 @@ CLUSTERS: dict[str, Refusal] = {
         {},
         r"48 cluster names are not in the allocation: 'child 0'.*'child 1'.*'child 10'.*and 45 more",
     ),
-    "missing": (lambda d: d.assign(la=at(d.la, None)), {}, r"1 rows have no cluster \('la'\), so they belong to no cell\. Complete or remove"),
+    "missing": (
+        lambda d: d.assign(la=at(d.la, None)),
+        {},
+        r"1 rows have no cluster \('la'\), so they belong to no cell\. Complete or remove",
+    ),
     "nan": (lambda d: d.assign(la=at(d.la, np.nan, 1, 2)), {}, "2 rows have no cluster"),
     "fractional ids": (
         lambda d: d.assign(la=d.la.map({"Walsall": 1.0, "Lancashire": 2.5, "Swindon": 3.0})),
@@ -49,9 +53,18 @@ CLUSTERS: dict[str, Refusal] = {
         r"'2\.5' \(16 rows\)",
     ),
     "comparator without rows": (AS_IS, {"comparators": ["Kent"]}, "1 clusters .* have no rows with an outcome: Kent"),
-    "comparator not named": (lambda d: pd.concat([d, d[:4].assign(la="Kent")]), {}, "'Kent' .* name never-treated clusters in comparators="),
+    "comparator not named": (
+        lambda d: pd.concat([d, d[:4].assign(la="Kent")]),
+        {},
+        "'Kent' .* name never-treated clusters in comparators=",
+    ),
     "comparator of the design": (AS_IS, {"comparators": ["Walsall"]}, "outside the design, but 'Walsall' is a cluster of the design"),
     "comparator twice": (AS_IS, {"comparators": ["Kent", "Kent"]}, "'Kent' is listed twice. Correct the list"),
+    "comparator spelt otherwise": (
+        AS_IS,
+        {"comparators": ["WALSALL "]},
+        "differ in nothing but capitals and spaces: 'Walsall' and 'WALSALL '. Give each cluster one name",
+    ),
     "comparators as text": (AS_IS, {"comparators": "Kent"}, "comparators is the text 'Kent'. Pass a list of names"),
 }
 
@@ -158,7 +171,11 @@ OUTCOMES: dict[str, Refusal] = {
 }
 
 SIZES: dict[str, Refusal] = {
-    "zero": (lambda d: d.assign(size=at(d["size"], 0)), {"size": "size"}, r"1 rows have a size that is not positive \('size'\)\. Remove empty"),
+    "zero": (
+        lambda d: d.assign(size=at(d["size"], 0)),
+        {"size": "size"},
+        r"1 rows have a size that is not positive \('size'\)\. Remove empty",
+    ),
     "negative": (lambda d: d.assign(size=-3), {"size": "size"}, "48 rows have a size that is not positive"),
     "a fraction": (lambda d: d.assign(size=1.5), {"size": "size"}, "48 rows have a size that is no whole number .*Give numbers of indiv"),
     "missing": (lambda d: d.assign(size=at(d["size"], np.nan)), {"size": "size"}, "Missing values in size: 1 of 48"),
@@ -176,6 +193,11 @@ COVARIATES: dict[str, Refusal] = {
     ),
     "absent": (AS_IS, {"covariates": "C(sx)"}, "covariates name 'sx', which the data lack. Did you mean 'sex'?"),
     "the outcome": (AS_IS, {"covariates": "age + y"}, "covariates name 'y', which is the outcome. Take it out"),
+    "a name a child": (
+        lambda d: d.assign(sex=[f"{NAME} {i}" for i in range(48)]),
+        {"covariates": "sex"},
+        "Covariate 'sex' has 48 levels in 48 rows, more than 24",
+    ),
     "one level": (lambda d: d.assign(sex="f"), {"covariates": "C(sex)"}, "Covariate 'sex' holds one value in all 48 rows. Take it out"),
     "constant": (lambda d: d.assign(age=3.0), {"covariates": "age"}, "Covariate 'age' holds one value"),
     "dates": (AS_IS, {"covariates": "date"}, "covariates='date' holds dates, not numbers. .*C\\(name\\)"),
@@ -183,7 +205,7 @@ COVARIATES: dict[str, Refusal] = {
     "an identifier": (
         lambda d: pd.concat([d] * 5, ignore_index=True).assign(child=[f"{NAME} {i}" for i in range(240)]),
         {"covariates": "C(child)"},
-        "Covariate 'child' has 240 levels in 240 rows, more than 200. Group them; an identifier or a date is no category",
+        "Covariate 'child' has 240 levels in 240 rows, more than 120. Group them; an identifier or a date is no category",
     ),
 }
 
@@ -202,7 +224,11 @@ SHAPES: dict[str, Refusal] = {
     "no rows": (lambda d: d[:0], {}, "The data have no rows"),
     "not a frame": (lambda d: d.to_dict("list"), {}, "The data are a dict, not a pandas DataFrame. Convert them"),
     "no such column": (AS_IS, {"outcome": "yy"}, "outcome='yy' is not a column of the data. Did you mean 'y'. Columns are la; period; "),
-    "outcome twice": (lambda d: pd.concat([d, d[["y"]]], axis=1), {}, "outcome='y' names 2 columns of the data. Rename or drop all but one"),
+    "outcome twice": (
+        lambda d: pd.concat([d, d[["y"]]], axis=1),
+        {},
+        "outcome='y' names 2 columns of the data. Rename or drop all but one",
+    ),
     "cluster twice": (lambda d: pd.concat([d, d[["la"]]], axis=1), {}, "cluster='la' names 2 columns"),
     "covariate twice": (lambda d: pd.concat([d, d[["age"]]], axis=1), {"covariates": "age"}, "covariates='age' names 2 columns"),
     "a design": (AS_IS, {"allocation": DESIGN}, r"allocation is a Design\. Pass the Allocation that was carried out: design\.allocate"),
@@ -212,7 +238,9 @@ SHAPES: dict[str, Refusal] = {
     "empty": (AS_IS, {"empty": "kep"}, "empty='kep'; expected one of 'raise', 'keep'. Did you mean 'keep'?"),
 }
 
-DATED = {f"date, {name}": (lambda d, f=change: d.assign(date=f(d)), {**BY_DATE, **more}, says) for name, (change, more, says) in DATE.items()}
+DATED = {
+    f"date, {name}": (lambda d, f=change: d.assign(date=f(d)), {**BY_DATE, **more}, says) for name, (change, more, says) in DATE.items()
+}
 REFUSALS = {
     **{
         f"{part}, {name}": refusal
@@ -245,7 +273,7 @@ def test_dates_of_a_design_without_dates() -> None:
         read(rows().assign(la=rows().la.map({"Walsall": 1, "Lancashire": 2, "Swindon": 3})), NUMBERED, period=None, date="date")
 
 
-# No message shows a child's value ------------------------------------------------------------------------------------------------------------
+# No message shows a child's value ------------------------------------------------------------
 
 LEAKS: dict[str, tuple[Callable[[Frame], Frame], dict[str, Any]]] = {
     "number as outcome": (lambda d: d.assign(y=at(d.y, SECRET)), {}),
@@ -265,7 +293,10 @@ LEAKS: dict[str, tuple[Callable[[Frame], Frame], dict[str, Any]]] = {
         lambda d: d.assign(sex=[f"{NAME}{i}" for i in range(48)], age=[f"{NAME}{i}" for i in range(48)]),
         {"covariates": "sex * age"},
     ),
-    "infinite covariate": (lambda d: d.assign(age=d.age.astype(float).mask(d.index == 0, np.inf).mask(d.index == 1, SECRET)), {"covariates": "age"}),
+    "infinite covariate": (
+        lambda d: d.assign(age=d.age.astype(float).mask(d.index == 0, np.inf).mask(d.index == 1, SECRET)),
+        {"covariates": "age"},
+    ),
 }
 
 
@@ -288,100 +319,5 @@ def test_at_most_three_labels_are_shown(change: dict[str, str]) -> None:
 
 def test_a_wrong_cluster_column_of_a_large_file_is_refused_without_searching_every_name() -> None:
     many = pd.concat([rows()] * 100, ignore_index=True).assign(la=lambda d: [f"child {i}" for i in range(len(d))])
-    with pytest.raises(sw.DataError, match="4800 cluster names are not in the allocation.*and 4797 more"):
+    with pytest.raises(sw.DataError, match=r"4800 cluster names are not in the allocation.*and 4797 more"):
         read(many)
-
-
-# What is accepted, and counted -----------------------------------------------------------------------------------------------------------------
-
-SAME: dict[str, tuple[Callable[[Frame], Frame], dict[str, Any]]] = {
-    "boolean outcome": (lambda d: d.assign(y=d.y == 1), {}),
-    "nullable boolean outcome": (lambda d: d.assign(y=(d.y == 1).astype("boolean")), {}),
-    "boolean objects": (lambda d: d.assign(y=(d.y == 1).astype(object)), {}),
-    "outcome as read from text": (lambda d: d.assign(y=d.y.astype(str)), {}),
-    "categories of clusters": (lambda d: d.assign(la=pd.Categorical(d.la, ["Kent", "Swindon", "Walsall", "Lancashire"])), {}),
-    "periods as text": (lambda d: d.assign(period=d.period.astype(str)), {}),
-    "periods as floats": (lambda d: d.assign(period=d.period.astype(float)), {}),
-    "periods as categories": (lambda d: d.assign(period=d.period.astype("category")), {}),
-    "recorded treatment": (AS_IS, {"treatment": "treated"}),
-    "boolean treatment": (lambda d: d.assign(treated=d.treated == 1), {"treatment": "treated"}),
-    "an index of dates": (lambda d: d.set_index("date"), {}),
-    "repeated index": (lambda d: d.set_index(np.zeros(len(d), dtype=int)), {}),
-    "an unused column twice": (lambda d: pd.concat([d, d[["age"]]], axis=1), {}),
-    "dates": (AS_IS, BY_DATE),
-    "dates with a time": (lambda d: d.assign(date=d.date + pd.Timedelta(hours=23, minutes=59)), BY_DATE),
-    "dates as ISO text": (lambda d: d.assign(date=d.date.dt.strftime("%Y-%m-%d")), BY_DATE),
-    "dates of the standard library": (lambda d: d.assign(date=d.date.dt.date), BY_DATE),
-    "dates and text mixed": (lambda d: d.assign(date=d.date.astype(object).mask(d.index % 2 == 0, d.date.dt.strftime("%Y-%m-%d"))), BY_DATE),
-    "days as periods of a day": (lambda d: d.assign(date=d.date.dt.to_period("D")), BY_DATE),
-}
-
-
-@pytest.mark.parametrize("name", SAME)
-def test_another_coding_of_the_same_data(name: str) -> None:
-    change, arguments = SAME[name]
-    same(read(change(rows()), **arguments), read())
-
-
-@pytest.mark.parametrize("dtype", ["int64", "float64", "float32", "Int64", "Float64", "category", "str", object])
-def test_numbered_clusters_whatever_their_dtype(dtype: Any) -> None:
-    ids = rows().la.map({"Walsall": 1, "Lancashire": 2, "Swindon": 3}).astype(dtype)
-    assert read(rows().assign(la=ids), NUMBERED).clusters == ("1", "2", "3")
-
-
-def test_clusters_named_by_two_types_of_the_same_number_are_one() -> None:
-    ids = rows().la.map({"Walsall": 1, "Lancashire": 2, "Swindon": 3})
-    mixed = ids.astype(object).mask(ids.index % 2 == 0, ids.astype(str)).mask(ids.index % 3 == 0, ids.astype(float))
-    assert read(rows().assign(la=mixed), NUMBERED).n.sum() == 48
-
-
-@pytest.mark.parametrize("day", [0, 1, 2])
-def test_the_day_of_go_live_is_treated_and_the_day_before_is_not(day: int) -> None:
-    name = list(DESIGN.clusters)[day]
-    go_live = pd.Timestamp(DESIGN.boundaries[ALLOCATION.sequence[day] + 1])
-    eve = rows().assign(date=lambda d: d.date.mask((d.la == name) & (d.index % 4 == 0), go_live - pd.Timedelta(days=1)))
-    morning = rows().assign(date=lambda d: d.date.mask((d.la == name) & (d.index % 4 == 0), go_live))
-    before, after = (read(frame, period=None, date="date", empty="keep") for frame in (eve, morning))
-    treated = [trial.n[day][trial.treatment[day] == 1].sum() for trial in (before, after)]
-    assert treated[1] - treated[0] == 4
-
-
-def test_dropped_rows_are_counted_and_told() -> None:
-    frame = rows().assign(y=at(rows().y, np.nan, 1, 2), age=at(rows().age, np.nan, 2, 3).astype(float))
-    trial = read(frame, missing="drop", covariates="age")
-    assert (trial.dropped, trial.n.sum()) == (3, 45)
-    assert trial.notes == ("3 rows with a missing outcome, size or covariate were dropped.",)
-    assert "3 rows" in sw.FixedEffects(vcov="model").fit(trial).summary()
-
-
-def test_nothing_is_dropped_without_being_asked_even_when_missing_is_allowed() -> None:
-    trial = read(missing="drop")
-    assert (trial.dropped, trial.notes) == (0, ())
-
-
-def test_an_empty_cell_is_kept_when_asked() -> None:
-    trial = read(rows()[lambda d: ~((d.la == "Walsall") & (d.period == 2))], empty="keep")
-    assert trial.n[0].tolist() == [4, 0, 4, 4]
-    assert trial.tidy().outcome.isna().sum() == 1
-
-
-def test_people_in_cells_that_the_design_leaves_out_are_told_of() -> None:
-    trial = read(allocation=GAPS)
-    assert trial.n.sum() == 40
-    assert trial.notes == ("8 individuals were seen in cells that the design leaves out (transition) and are not analysed.",)
-
-
-def test_means_of_groups_tell_that_the_scatter_is_unknown() -> None:
-    trial = read(outcome="g", family="gaussian", size="size")
-    assert trial.cells.within is None
-    assert "the scatter of individuals inside cells is not known" in trial.notes[0]
-    with pytest.raises(sw.DataError, match="one number each. Pass within="):
-        sw.MixedModel().fit(trial)
-
-
-def test_comparators_are_read_and_never_treated() -> None:
-    frame = pd.concat([rows(), rows().assign(la=rows().la.map({"Walsall": "Kent", "Lancashire": "Bury", "Swindon": "Hull"}))])
-    trial = read(frame, comparators=["Kent", "Bury", "Hull"])
-    assert trial.clusters[3:] == ("Kent", "Bury", "Hull")
-    assert not trial.treatment[3:].any()
-    assert trial.n.sum() == 96

@@ -18,7 +18,7 @@ FIRST: dict[str, object] = {"Ash": 2019, "Birch": 2021, "Cedar": 0, "Dale": 0}
 
 def panel(**first: object) -> pd.DataFrame:
     """One row a place and year: place, year, rate, first, people."""
-    cells = [(name, year, 10.0 + i + 0.1 * (year - 2018) ** 2) for i, name in enumerate(FIRST) for year in YEARS]
+    cells = [(name, year, 10.0 + i + 0.1 * ((7 * i + 3 * year) % 11)) for i, name in enumerate(FIRST) for year in YEARS]
     rows = pd.DataFrame(cells, columns=["place", "year", "rate"])
     return rows.assign(first=rows.place.map({**FIRST, **first}), people=np.arange(len(rows)) + 50)
 
@@ -38,6 +38,11 @@ REFUSALS: dict[str, Refusal] = {
         "1 cluster-periods have more than one row: Ash, 2018. Aggregate them first",
     ),
     "child-level rows": (lambda d: pd.concat([d, d]), {}, "16 cluster-periods .*: Ash, 2018; Ash, 2019; Ash, 2020; and 13 more"),
+    "one place in two spellings": (
+        lambda d: d.assign(place=d.place.mask((d.place == "Dale") & (d.year > 2019), " dale")),
+        {},
+        "differ in nothing but capitals and spaces: 'Dale' and ' dale'. Give each cluster one name",
+    ),
     "changing start": (lambda d: d.assign(first=at(d["first"], 2020, 1).astype(int)), {}, "first_treated changes within Ash. A cluster is"),
     "start then never": (lambda d: d.assign(first=at(d["first"], np.nan, 1)), {}, "first_treated changes within Ash"),
     "start in words": (
@@ -50,7 +55,11 @@ REFUSALS: dict[str, Refusal] = {
     "minus infinity": (lambda d: d.assign(first=at(d["first"], -np.inf, 8)), {}, "no period: -inf"),
     "start as a date": (lambda d: d.assign(first=pd.Timestamp("2020-01-01")), {}, "first_treated='first' holds dates, not numbers"),
     "period as a date": (lambda d: d.assign(year=pd.Timestamp("2020-01-01")), {}, "period='year' holds dates, .*Number the periods"),
-    "quarters": (lambda d: d.assign(year=d.year.astype(str) + "Q1"), {}, "period='year' holds values that are no finite numbers, in 16 of 16"),
+    "quarters": (
+        lambda d: d.assign(year=d.year.astype(str) + "Q1"),
+        {},
+        "period='year' holds values that are no finite numbers, in 16 of 16",
+    ),
     "missing period": (lambda d: d.assign(year=at(d.year, np.nan)), {}, "1 rows have no period"),
     "infinite period": (lambda d: d.assign(year=at(d.year, np.inf)), {}, "no finite numbers, in 1 of 16"),
     "missing place": (lambda d: d.assign(place=at(d.place, None)), {}, "1 rows have no cluster"),
@@ -163,5 +172,5 @@ def test_weights_are_not_taken_for_numbers_of_individuals() -> None:
 
 
 def test_a_panel_has_no_design_to_reallocate() -> None:
-    with pytest.raises(sw.DataError, match="no design says which other allocations were possible. Use PlaceboTest"):
+    with pytest.raises(sw.DataError, match=r"no design says which other allocations were possible. Use PlaceboTest"):
         read().reallocated(np.array([0, 1, 2, 3]))

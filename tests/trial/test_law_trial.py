@@ -35,7 +35,7 @@ def trial_of(frame: pd.DataFrame, family: str, covariates: str | None, **more: o
 cases = given(seed=SEEDS, family=st.sampled_from(list(FAMILIES)), covariates=st.sampled_from(FORMULAS))
 
 
-# What must not matter --------------------------------------------------------------------------------------------------------------------------
+# What must not matter ------------------------------------------------------------
 
 
 @cases
@@ -99,7 +99,7 @@ def test_grouped_numbers_keep_counts_and_means_and_claim_no_scatter(seed: int) -
     same(trial_of(frame.assign(people=1), "gaussian", None, size="people"), other)
 
 
-# Cells and patterns ----------------------------------------------------------------------------------------------------------------------------
+# Cells and patterns ------------------------------------------------------------
 
 
 @given(seed=SEEDS, family=st.sampled_from(["binomial", "poisson"]), covariates=st.sampled_from(FORMULAS[1:]), last=st.booleans())
@@ -141,7 +141,7 @@ def test_cells_taken_out_and_put_back_are_the_same_trial(seed: int, family: str,
     same(replace(again, covariates=trial.covariates), trial)
 
 
-# Other allocations -----------------------------------------------------------------------------------------------------------------------------
+# Other allocations ------------------------------------------------------------
 
 
 @given(seed=SEEDS)
@@ -169,7 +169,9 @@ def test_cells_left_out_hold_nobody_under_any_allocation(seed: int) -> None:
     trial = read(trial_rows(seed), GAPS)
     stack = trial.reallocated(GAPS.design.allocations())
     assert (stack.n[np.isnan(stack.treatment)] == 0).all()
-    np.testing.assert_array_equal(stack.n[~np.isnan(stack.treatment)], np.broadcast_to(trial.cells.n, stack.n.shape)[~np.isnan(stack.treatment)])
+    np.testing.assert_array_equal(
+        stack.n[~np.isnan(stack.treatment)], np.broadcast_to(trial.cells.n, stack.n.shape)[~np.isnan(stack.treatment)]
+    )
     assert not np.isnan(stack.arm).any()
 
 
@@ -193,7 +195,7 @@ def test_under_keeps_the_observations(seed: int) -> None:
     assert (other.treatment + trial.treatment == 1).all()
 
 
-# Effects taken out, stacks taken apart ------------------------------------------------------------------------------------------------------
+# Effects taken out, stacks taken apart ------------------------------------------------------------
 
 
 @given(seed=SEEDS, a=st.floats(-5, 5), b=st.floats(-5, 5), scale=st.sampled_from(["identity", "logit", "log"]))
@@ -227,7 +229,11 @@ def test_effects_stack_over_trials_and_over_allocations(seed: int, scale: str) -
 def test_a_stack_taken_apart_is_what_it_was_made_of(seed: int, size: int, data: st.DataObject) -> None:
     rng = np.random.default_rng(seed)
     shared = data.draw(st.sampled_from([(), ("n",), ("mean",), ("within",), ("n", "within")]))
-    full = {"n": rng.integers(1, 9, (size, 3, 4)).astype(float), "mean": rng.normal(size=(size, 3, 4)), "within": rng.random((size, 3, 1, 1))}
+    full = {
+        "n": rng.integers(1, 9, (size, 3, 4)).astype(float),
+        "mean": rng.normal(size=(size, 3, 4)),
+        "within": rng.random((size, 3, 1, 1)),
+    }
     parts = {name: table[0] if name in shared else table for name, table in full.items()}
     stack = sw.Trial.from_cells(parts["n"], parts["mean"], NUMBERED, within=parts["within"])
     for r in (*range(size), -1):
@@ -266,7 +272,7 @@ def test_no_trial_of_two_leading_axes_is_taken_apart_at_random() -> None:
         both.replicate(0)
 
 
-# Panels ----------------------------------------------------------------------------------------------------------------------------------------
+# Panels ------------------------------------------------------------
 
 
 @given(seed=SEEDS, clusters=st.integers(2, 6), periods=st.integers(2, 6), shift=st.integers(-3000, 3000))

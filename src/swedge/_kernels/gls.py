@@ -21,15 +21,22 @@ Array = NDArray[np.float64]
 # A combination of variance parameters with less than this share of its information left, once means are estimated, cannot be estimated.
 BLIND = 1e-10
 
+# A cell mean that keeps less than this share of its variance once the cluster's other cells are known repeats them.
+SINGULAR = 1e-14
+
 
 class GLS(NamedTuple):
-    """``variance (...)`` and cell ``weights (..., I, T)`` of one contrast; the pieces are reused for its df."""
+    """``variance (...)`` and cell ``weights (..., I, T)`` of one contrast; the pieces are reused for its df.
+
+    `definite` says whether the contrast is identified, `sound` whether each cluster's covariance ``(..., I)`` has an inverse.
+    """
 
     variance: Array
     weights: Array
     precision: Array
     rotated: Array
     definite: NDArray[np.bool_]
+    sound: NDArray[np.bool_]
 
 
 def generalised_least_squares(x: Array, covariance: Array, seen: NDArray[np.bool_], contrast: Array) -> GLS:
@@ -44,7 +51,9 @@ def generalised_least_squares(x: Array, covariance: Array, seen: NDArray[np.bool
         Cells that are observed.
     contrast : (p,)
     """
-    precision = np.asarray(np.linalg.inv(_masked(covariance, seen)), dtype=np.float64) * _both(seen)
+    masked = _masked(covariance, seen)
+    precision, sound = _inverse(masked)
+    precision = precision * _both(seen)
     vx = np.einsum("...its,...pis->...pit", precision, x, optimize=True)
     flat = (*vx.shape[:-2], -1)
     root, definite = inverse_factor(vx.reshape(flat) @ (x * seen[..., None, :, :]).reshape((*x.shape[:-2], -1)).swapaxes(-1, -2))
@@ -52,11 +61,21 @@ def generalised_least_squares(x: Array, covariance: Array, seen: NDArray[np.bool
     half = root @ contrast
     weights = np.einsum("...p,...pit->...it", half, rotated)
     variance = np.where(definite, (half**2).sum(-1), np.nan)
-    return GLS(variance, weights, precision, rotated, definite)
+    return GLS(variance, weights, precision, rotated, definite, sound)
 
 
 def _both(seen: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return seen[..., :, None] & seen[..., None, :]
+
+
+def _inverse(covariance: Array) -> tuple[Array, NDArray[np.bool_]]:
+    """Inverses of a stack of covariances, and whether each entry keeps a share of its variance once the others are known."""
+    try:
+        inverse = np.asarray(np.linalg.inv(covariance), dtype=np.float64)
+    except np.linalg.LinAlgError:
+        inverse = np.full_like(covariance, np.nan)
+    kept = 1 / (np.einsum("...tt->...t", covariance) * np.einsum("...tt->...t", inverse))
+    return inverse, np.asarray((kept > SINGULAR).all(-1))
 
 
 def _masked(covariance: Array, seen: NDArray[np.bool_]) -> Array:

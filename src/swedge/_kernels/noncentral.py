@@ -46,8 +46,8 @@ def _integral(shift: float, nu: float, limit: float) -> float:
         return float(np.exp(constant + nu * (log_root - root**2 / 2)) * tails)
 
     low = max(special.gammaincinv(nu / 2, 1e-16), np.finfo(float).tiny)
-    ends = np.log([low * 2 / nu, special.gammainccinv(nu / 2, 1e-16) * 2 / nu]) / 2
+    first, last = (float(np.log(end * 2 / nu) / 2) for end in (low, special.gammainccinv(nu / 2, 1e-16)))
     width = 8 / max(shift, 1.0)
     bend = np.log(max(shift, 1e-300) / limit)
-    points = np.clip([0.0, bend - width, bend, bend + width], *ends)
-    return float(min(integrate.quad(weighted, *ends, points=points, limit=400, epsabs=1e-13)[0], 1.0))
+    points = np.clip([0.0, bend - width, bend, bend + width], first, last).tolist()
+    return float(min(integrate.quad(weighted, first, last, points=points, limit=400, epsabs=1e-13)[0], 1.0))

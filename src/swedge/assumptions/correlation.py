@@ -155,7 +155,11 @@ class NestedExchangeable(_Correlated):
         """
         if not 0 < alpha0 < 1:
             raise DesignError(f"alpha0 is {alpha0}; expected a correlation above 0 and below 1.")
-        return cls(alpha0, alpha1 / alpha0, max((alpha2 - alpha1) / (1 - alpha0), 0.0) if alpha2 else 0.0)
+        if alpha2 and alpha2 < alpha1:
+            raise DesignError(
+                f"alpha2 is {alpha2}, below alpha1 ({alpha1}): nobody resembles others more than themselves. Correct one of them."
+            )
+        return cls(alpha0, alpha1 / alpha0, (alpha2 - alpha1) / (1 - alpha0) if alpha2 else 0.0)
 
 
 @dataclass(frozen=True)

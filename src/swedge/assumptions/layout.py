@@ -14,8 +14,8 @@ class Part(NamedTuple):
     """One parameter's part of a covariance.
 
     The covariance of cell means is the sum over parts of ``value (between + individual / n)``, `n` the larger of two cells, that of one
-    individual's outcomes given the cluster the sum of ``value individual``; arrays are ``(..., I, T, T)`` and broadcast. A part of value 0 is a direction in which the
-    covariance may move: it adds nothing and costs degrees of freedom.
+    individual's outcomes given the cluster the sum of ``value individual``; arrays are ``(..., I, T, T)`` and broadcast. A part of value 0
+    is a direction in which the covariance may move: it adds nothing and costs degrees of freedom.
     """
 
     value: float

@@ -13,7 +13,7 @@ from swedge.errors import DesignError
 
 @dataclass(frozen=True)
 class RandomEffects:
-    """Standard deviations of the random effects themselves, on the scale of the linear predictor.
+    """Standard deviations of the random effects themselves, on the scale of the linear predictor (a log odds under a logit link).
 
     Parameters
     ----------

@@ -26,7 +26,7 @@ from swedge.estimators.columns import (
     stack_columns,
     without_effect,
 )
-from swedge.estimators.pieces import full, no_variation
+from swedge.estimators.pieces import cell_freedom, full, no_variation
 from swedge.trial import Trial
 
 Array = NDArray[np.float64]
@@ -116,7 +116,8 @@ class MixedModel(Estimator):
         variances = dict(zip(names, fit.variances.T, strict=False))
         numbers = (fit.estimate, fit.std_error**2, self._freedom(trial, fit.df))
         moves = varies(full(trial.n, trial, 2), full(trial.outcome, trial, 2), model.syy)
-        return self._assemble(trial, parts, numbers, _status(model, fit, moves), fit.criterion, variances)
+        left = cell_freedom(trial, model.x) + len(trial.covariates)
+        return self._assemble(trial, parts, numbers, _status(model, fit, moves, left), fit.criterion, variances)
 
     def _cell_model(self, trial: Trial, parts: Effects) -> tuple[CellModel, int]:
         periods = period_columns(trial)
@@ -216,13 +217,13 @@ class MixedModel(Estimator):
         )
 
 
-def _status(model: CellModel, fit: MixedFit, moves: NDArray[np.bool_]) -> NDArray[np.int8]:
-    """Status of each replicate, the gravest last."""
+def _status(model: CellModel, fit: MixedFit, moves: NDArray[np.bool_], left: Array) -> NDArray[np.int8]:
+    """Status of each replicate, the gravest last; without cells `left` over, nothing tells the variance of clusters."""
     status = np.where(fit.singular, Status.SINGULAR, Status.OK)
     status = np.where(fit.converged, status, Status.NOT_CONVERGED)
     # A residual that vanishes beside the random effects leaves the likelihood without a maximum.
     vanished = fit.variances[:, 0] < VANISHED * fit.variances.sum(-1)
     status = np.where(vanished, Status.NO_RESIDUAL, status)
-    status = np.where(model.freedom > 0, status, Status.NO_DEGREES_OF_FREEDOM)
+    status = np.where((model.freedom > 0) & (left > 0), status, Status.NO_DEGREES_OF_FREEDOM)
     status = np.where(fit.definite, status, Status.RANK_DEFICIENT)
     return np.where(moves, status, Status.NO_VARIATION).astype(np.int8)

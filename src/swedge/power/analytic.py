@@ -10,9 +10,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from swedge._kernels.gls import GLS, generalised_least_squares, satterthwaite
-from swedge._kernels.linalg import inverse_factor
 from swedge._kernels.noncentral import two_sided_power
-from swedge.assumptions import Constant, Correlation, EffectCurve, Estimand, Part
+from swedge.assumptions import Constant, Correlation, EffectCurve, Estimand, Part, ProportionalDecay
 from swedge.design import Allocation, Design
 from swedge.errors import DesignError
 from swedge.power.assumed import LINKS, Assumed
@@ -138,7 +137,8 @@ def analytic_power(
         Which mean `m` gives the total variance of a binary outcome, ``m (1 - m)``: each cell's own, the control mean, the mean of both
         arms' means, or the average of the two arms' variances.
     link : {"identity", "logit", "log"}
-        For a binary outcome, the marginal (GEE) model's link.
+        Of a binary or count outcome's marginal model (GEE), whose correlations are those of the outcomes. `RandomEffects` are on the link's
+        scale instead, and the model is the GLMM linearised at its typical cluster; give the mean of that cluster as `baseline`.
     df : {"satterthwaite", "normal", "clusters", "between-within", "containment"} or float
         "satterthwaite" uses the expected information of the correlation's parameters; "clusters" is clusters minus 2; "between-within" is
         observed cells minus clusters minus the remaining period and effect columns; "containment" is the same when the correlation has a
@@ -200,8 +200,19 @@ def in_order(design: Design) -> Allocation:
     return Allocation(design, tuple(int(s) for s in sequence))
 
 
-def evaluate(design: Design, assumed: Assumed, treatment: Array, exposure: NDArray[np.int64], n: Array | None = None) -> Evaluated:
-    """Variance and df of the effect under ``treatment (..., I, T)``, and cell weights; `n` overrides the sizes."""
+class Model(NamedTuple):
+    """Columns ``(..., p, I, T)`` times the slope of the link, the covariance of cell means and its parts, what is observed and asked."""
+
+    columns: Array
+    covariance: Array
+    parts: list[Part]
+    seen: NDArray[np.bool_]
+    sizes: Array
+    contrast: Array
+
+
+def model_of(design: Design, assumed: Assumed, treatment: Array, exposure: NDArray[np.int64], n: Array | None = None) -> Model:
+    """The linear model of cell means under ``treatment (..., I, T)``; `n` overrides the sizes."""
     sizes = assumed.sizes(design) if n is None else n
     seen = ~np.isnan(treatment) & (sizes > 0)
     terms, columns = assumed.curve.columns(np.nan_to_num(treatment), exposure)
@@ -209,14 +220,18 @@ def evaluate(design: Design, assumed: Assumed, treatment: Array, exposure: NDArr
     shape = columns.sum(-3) if len(terms) > 1 else columns[..., 0, :, :]
     cells = assumed.cell_means(design, assumed.effect * shape)
     x, before = _columns(assumed, columns, seen)
-    slope = LINKS[assumed.link][2](cells)
+    slope = np.broadcast_to(LINKS[assumed.link][2](cells), seen.shape)
     parts = assumed.correlation.parts(assumed.layout(design, treatment, cells))
     covariance = covariance_of(parts, np.where(seen, sizes, 1.0))
-    _check_definite(assumed, covariance)
-    fit = generalised_least_squares(
-        x * np.broadcast_to(slope, seen.shape)[..., None, :, :], covariance, seen, np.concatenate([np.zeros(before), contrast])
-    )
-    return Evaluated(fit.variance, _freedom(assumed, fit, parts, seen, sizes, x.shape[-3]), fit.weights)
+    return Model(x * slope[..., None, :, :], covariance, parts, seen, sizes, np.concatenate([np.zeros(before), contrast]))
+
+
+def evaluate(design: Design, assumed: Assumed, treatment: Array, exposure: NDArray[np.int64], n: Array | None = None) -> Evaluated:
+    """Variance and df of the effect under ``treatment (..., I, T)``, and cell weights; `n` overrides the sizes."""
+    model = model_of(design, assumed, treatment, exposure, n)
+    fit = generalised_least_squares(model.columns, model.covariance, model.seen, model.contrast)
+    _check_definite(assumed, fit)
+    return Evaluated(fit.variance, _freedom(assumed, fit, model), fit.weights)
 
 
 def covariance_of(parts: list[Part], n: Array) -> Array:
@@ -241,14 +256,15 @@ def _columns(assumed: Assumed, effects: Array, seen: NDArray[np.bool_]) -> tuple
     return np.concatenate([base, effects], axis=-3), len(rows)
 
 
-def _freedom(assumed: Assumed, fit: GLS, parts: list[Part], seen: NDArray[np.bool_], n: Array, columns: int) -> Array:
+def _freedom(assumed: Assumed, fit: GLS, model: Model) -> Array:
+    seen, n, parts = model.seen, model.sizes, model.parts
     if not isinstance(assumed.df, str):
         return np.full_like(fit.variance, assumed.df)
     if assumed.df == "satterthwaite":
         return _checked_df(assumed, _satterthwaite(fit, parts, seen, n))
     clusters = seen.any(-1).sum(-1)
     cells = seen.sum((-2, -1)) if assumed.df == "between-within" or _by_period(parts) else np.where(seen, n, 0.0).sum((-2, -1))
-    count = {"normal": np.inf, "clusters": clusters - 2.0}.get(assumed.df, cells - clusters - columns + 1.0)
+    count = {"normal": np.inf, "clusters": clusters - 2.0}.get(assumed.df, cells - clusters - len(model.contrast) + 1.0)
     return np.broadcast_to(_checked_df(assumed, np.asarray(count, dtype=float)), fit.variance.shape)
 
 
@@ -257,14 +273,14 @@ def _checked_df(assumed: Assumed, count: Array) -> Array:
         return count
     if assumed.df == "satterthwaite":
         raise DesignError(
-            f"No degrees of freedom: this design cannot estimate every variance in {assumed.correlation!r}, for want of clusters that differ"
-            " only by chance. Put more clusters on a sequence, or assume a simpler correlation."
+            f"No degrees of freedom: this design cannot estimate every variance in {assumed.correlation!r}, for want of clusters that"
+            " differ only by chance. Put more clusters on a sequence, or assume a simpler correlation."
         )
     raise DesignError(f"df={assumed.df!r} leaves {float(np.min(count)):g} degrees of freedom. Use df='satterthwaite', or a larger design.")
 
 
-def _check_definite(assumed: Assumed, covariance: Array) -> None:
-    if not inverse_factor(covariance)[1].all():
+def _check_definite(assumed: Assumed, fit: GLS) -> None:
+    if not fit.sound.all():
         raise DesignError(
             f"The covariance of a cluster's cell means under {assumed.correlation!r} is not positive definite. Give residual= above 0, and"
             " correlations that can hold together."
@@ -301,9 +317,23 @@ def _notes(design: Design, assumed: Assumed, allocation: Allocation | None) -> t
             f"The normal distribution overstates power with {design.n_clusters} clusters; df='satterthwaite' is the default for that"
             f" reason."
         )
+    if _follows(assumed.correlation) and _uneven(assumed.sizes(design)):
+        notes.append(
+            "The cohort's cells differ in size: whoever is in the smaller of two is taken to be in the larger, and means are compared."
+        )
     if allocation is None and np.ptp(assumed.sizes(design), axis=0).any():
         notes.append("Cluster sizes differ: this is the power of one allocation. power_over_allocations() gives the spread.")
     return tuple(notes)
+
+
+def _follows(correlation: Correlation) -> bool:
+    """Whether individuals are seen more than once."""
+    return isinstance(correlation, ProportionalDecay) or any(getattr(correlation, name, 0) > 0 for name in ("iac", "individual"))
+
+
+def _uneven(sizes: Array) -> bool:
+    """Whether some cluster's cells that hold anybody differ in size."""
+    return bool((np.where(sizes > 0, sizes, sizes.max(1, keepdims=True)) < sizes.max(1, keepdims=True)).any())
 
 
 def with_effect(assumed: Assumed, effect: float) -> Assumed:

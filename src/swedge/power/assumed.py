@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 from swedge._kernels.families import FAMILIES
-from swedge.assumptions import Constant, Correlation, EffectCurve, Estimand, Layout, family_named
+from swedge.assumptions import Constant, Correlation, EffectCurve, Estimand, Layout, RandomEffects, family_named
 from swedge.design import Design
 from swedge.errors import DesignError, nearest
 
@@ -65,12 +65,18 @@ class Assumed:
             raise DesignError(f"df={self.df}; expected a positive number of degrees of freedom.")
         if not 0 < self.alpha < 1:
             raise DesignError(f"alpha={self.alpha}; expected a number between 0 and 1, such as 0.05.")
+        if not np.isfinite(self.effect):
+            raise DesignError(f"effect={self.effect}; expected a finite number, treated minus control on the link's scale.")
+        if not isinstance(self.correlation, Correlation):
+            raise DesignError(f"correlation={self.correlation!r}; expected a structure with values, such as Exchangeable(icc=0.05).")
         self._check_scale()
 
     def _check_scale(self) -> None:
         gaussian = self.family == "gaussian"
-        stated = getattr(self.correlation, "residual", None) is not None
-        if gaussian and not (stated or (self.sd is not None and self.sd > 0)):
+        if gaussian and isinstance(self.correlation, RandomEffects):
+            if not self.correlation.residual:
+                raise DesignError("RandomEffects of a Gaussian outcome need residual= above 0; sd= is the total, and plays no part.")
+        elif gaussian and not (self.sd is not None and 0 < self.sd < np.inf):
             raise DesignError("A Gaussian outcome needs sd=, its total standard deviation in one period (or RandomEffects with residual=).")
         if not gaussian and self.baseline is None:
             raise DesignError(f"A {self.family} outcome needs baseline=, the mean under control in the first period.")
@@ -94,9 +100,9 @@ class Assumed:
     def control_means(self, design: Design) -> Array:
         """Means under control, ``(I, T)`` or ``(1, T)``; zeros for a Gaussian outcome without a baseline."""
         mean, eta = LINKS[self.link][:2]
-        base = np.asarray(0.0 if self.baseline is None else self.baseline, dtype=float)
+        base = _numbers("baseline", 0.0 if self.baseline is None else self.baseline, design.n_clusters, "cluster")
         self._check_means(base, "baseline")
-        trend = np.asarray(self.trend, dtype=float)
+        trend = _numbers("trend", self.trend, design.n_periods, "period")
         steps = trend * np.arange(design.n_periods) if trend.ndim == 0 else trend
         base = base[:, None] if base.ndim == 1 else base
         means = np.atleast_2d(mean(eta(base) + steps))
@@ -133,3 +139,11 @@ class Assumed:
         """Where the correlation is laid out."""
         slope = 1.0 if self.link == "identity" else LINKS[self.link][2](cells)
         return Layout(np.asarray(design.midpoints(), dtype=float), np.nan_to_num(treatment), self.total_variance(design, cells), slope)
+
+
+def _numbers(name: str, value: Any, count: int, each: str) -> Array:
+    """One finite number, or one for each of `count`."""
+    numbers = np.asarray(value, dtype=float)
+    if numbers.shape not in ((), (count,)) or not np.isfinite(numbers).all():
+        raise DesignError(f"{name} has shape {numbers.shape}; expected one finite number, or one a {each}: {count}.")
+    return numbers

@@ -18,7 +18,7 @@ from scipy import optimize
 
 from swedge.design import Allocation, Design
 from swedge.errors import DesignError
-from swedge.power.analytic import evaluate, in_order
+from swedge.power.analytic import evaluate, in_order, model_of
 from swedge.power.assumed import Assumed
 from swedge.power.search import gather
 
@@ -132,15 +132,17 @@ def optimal_shares(design: Design, *, size: float, correlation: Any, **assumed: 
     """
     base = _assumed(size, correlation, assumed)
     single = Design.from_matrix(
-        [list(row) for row in design.rows], clusters_per_sequence=[1] * design.n_sequences, transition=design.transition
+        [list(row) for row in design.rows],
+        clusters_per_sequence=[1] * design.n_sequences,
+        transition=design.transition,
+        boundaries=design.boundaries,
     )
-    allocation = in_order(single)
-    blocks = _information_blocks(single, base, allocation)
+    blocks, contrast = _information_blocks(single, base)
 
     def variance(logits: Array) -> float:
         share = np.exp(logits - logits.max())
         total = np.tensordot(share / share.sum(), blocks, axes=1)
-        return float(np.linalg.pinv(total, hermitian=True)[-1, -1])
+        return float(contrast @ np.linalg.pinv(total, hermitian=True) @ contrast)
 
     start = np.zeros(design.n_sequences)
     found = optimize.minimize(variance, start, method="BFGS", options={"gtol": 1e-10})
@@ -152,19 +154,16 @@ def optimal_shares(design: Design, *, size: float, correlation: Any, **assumed: 
     return frame
 
 
-def _information_blocks(design: Design, base: Assumed, allocation: Allocation) -> Array:
-    """Information on periods and effect from one cluster of each sequence, ``(S, p, p)``."""
-    from swedge.power.analytic import covariance_of
-
-    cells = base.cell_means(design, base.effect * np.nan_to_num(allocation.treatment))
-    parts = base.correlation.parts(base.layout(design, allocation.treatment, cells))
-    covariance = np.broadcast_to(covariance_of(parts, base.sizes(design)), (design.n_clusters, design.n_periods, design.n_periods))
+def _information_blocks(design: Design, base: Assumed) -> tuple[Array, Array]:
+    """Information from one cluster of each sequence, ``(S, p, p)``, and the contrast that is asked, ``(p,)``."""
+    allocation = in_order(design)
+    model = model_of(design, base, allocation.treatment, allocation.exposure)
+    covariance = np.broadcast_to(model.covariance, (design.n_clusters, *model.covariance.shape[-2:]))
     blocks = []
-    for i, row in enumerate(allocation.treatment):
-        seen = np.flatnonzero(~np.isnan(row))
-        x = np.column_stack([np.eye(len(row))[seen], row[seen]])
-        blocks.append(x.T @ np.linalg.solve(covariance[i][np.ix_(seen, seen)], x))
-    return np.stack(blocks)
+    for i, held in enumerate(model.seen):
+        x = model.columns[:, i, held].T
+        blocks.append(x.T @ np.linalg.solve(covariance[i][np.ix_(held, held)], x))
+    return np.stack(blocks), model.contrast
 
 
 def best_incomplete(design: Design, *, cells: int, size: float, correlation: Any, **assumed: Any) -> Design:
@@ -183,7 +182,10 @@ def best_incomplete(design: Design, *, cells: int, size: float, correlation: Any
     while (now := sum(c * sum(v is not None for v in row) for c, row in zip(counts, rows, strict=True))) > cells:
         options = _removals(design, base, rows, counts, now - cells)
         if not options:
-            raise DesignError(f"{cells} cells cannot identify the effect in this design; with {now} it still is.")
+            raise DesignError(
+                f"{cells} cells cannot be reached: with {now} left, every further cell is needed to identify the effect, or belongs to a"
+                f" sequence of more than {now - cells} clusters, which lose it together."
+            )
         _, s, t = min(options)
         rows[s][t] = None
     return replace(design, rows=tuple(tuple(row) for row in rows))

@@ -93,7 +93,7 @@ def exact_power(design: Design, estimator: LinearEstimator, *, draws: int = 100_
     treatment, exposure = design.treatment_of(sequences), design.exposure_of(sequences)
     shell = _shell(design, base.sizes(design), treatment, exposure)
     weights = estimator.weights(shell).reshape((len(sequences), -1))
-    means = base.control_means(design) + base.effect * _shape(base, treatment, exposure)
+    means = base.cell_means(design, base.effect * _shape(base, treatment, exposure))
     roots = np.asarray(np.linalg.cholesky(_covariances(design, base, treatment, exposure, means)), dtype=np.float64)
     rejected = _rejections(weights, means, roots, draws, np.random.default_rng(seed), base.alpha)
     power = rejected / draws
@@ -131,7 +131,7 @@ def variance_under(estimator: LinearEstimator, design: Design, *, allocation: Al
     base = gather(assumed)
     chosen = allocation or in_order(design)
     treatment, exposure = chosen.treatment[None], chosen.exposure[None]
-    means = base.control_means(design) + base.effect * _shape(base, treatment, exposure)
+    means = base.cell_means(design, base.effect * _shape(base, treatment, exposure))
     shell = _shell(design, base.sizes(design), treatment, exposure)
     return float(estimator.variance(shell, _covariances(design, base, treatment, exposure, means))[0])
 

@@ -142,13 +142,15 @@ def _cells(treatment: Array, edges: Array, window: Window, cumulative: Array) ->
 def _go_live(treatment: Array, edges: Array) -> Array:
     """Day on which each row's treatment starts; infinite if never."""
     treated = np.nan_to_num(treatment) > 0
+    if (np.maximum.accumulate(treated, axis=1) & (treatment == 0)).any():
+        raise DesignError("An outcome window needs a treatment that stays once begun, but this design takes it away again.")
     return np.where(treated.any(1), edges[:-1][treated.argmax(1)], np.inf)
 
 
 def _cumulative(hazard: ArrayLike | None) -> Array:
     """Share of the hazard spent by each fraction of the window, starting at 0."""
     parts = np.ones(1) if hazard is None else np.asarray(hazard, dtype=float)
-    if parts.ndim != 1 or not len(parts) or (parts < 0).any() or not parts.sum() > 0:
+    if parts.ndim != 1 or not len(parts) or (parts < 0).any() or not 0 < parts.sum() < np.inf:
         raise DesignError("hazard must hold relative hazards over equal parts of the window: numbers, none negative, not all 0.")
     return np.concatenate([[0.0], np.cumsum(parts) / parts.sum()])
 
@@ -163,11 +165,17 @@ def _window(months: int | None, days: float | None) -> Window:
     """Length in days of the window that opens on each ordinal day."""
     if (months is None) == (days is None):
         raise DesignError("Give the outcome window either as months= or as days=.")
-    if not (days if days is not None else months or 0) > 0:
-        raise DesignError(f"The outcome window is {days if days is not None else months}; expected a positive length.")
     if days is not None:
+        _require_length(days, "number of days", 0 < days < np.inf)
         return lambda opening: np.full(len(opening), float(days))
-    return lambda opening: _calendar_months(opening, int(months or 0))
+    count = int(months or 0)
+    _require_length(months, "whole number of months", count == months and count > 0)
+    return lambda opening: _calendar_months(opening, count)
+
+
+def _require_length(given: float | None, wanted: str, holds: bool) -> None:
+    if not holds:
+        raise DesignError(f"The outcome window is {given}; expected a positive {wanted}.")
 
 
 def _calendar_months(opening: Array, months: int) -> Array:
@@ -185,4 +193,6 @@ def _by_cell(size: Array, edges: Array, design: Design) -> Array:
     table = size[:, None] * np.diff(edges) / (edges[-1] - edges[0]) if size.ndim == 1 else size
     if table.shape != shape:
         raise DesignError(f"size has shape {size.shape}; expected ({shape[0]},) or {shape}.")
+    if not np.isfinite(table).all() or (table < 0).any() or not (table > 0).any():
+        raise DesignError("size must hold finite numbers, none negative and not all 0.")
     return table

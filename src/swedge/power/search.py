@@ -16,13 +16,17 @@ from swedge.assumptions import Constant
 from swedge.design import Allocation, Design
 from swedge.errors import DesignError, nearest
 from swedge.power.analytic import AnalyticPower, evaluate, in_order, power_of
-from swedge.power.assumed import Assumed
+from swedge.power.assumed import LINKS, Assumed
 
 Array = NDArray[np.float64]
 
 # Beyond these a search has no solution of practical meaning.
 LARGEST_SIZE = 10_000_000
 LARGEST_MULTIPLE = 100_000
+# How far the search for a detectable effect steps at a time: on a link, power may fall again as risks near 0 or 1.
+STEP = 1.25
+# The largest linear predictor considered, a risk of 1e-13.
+FARTHEST = 30.0
 ALLOCATIONS = 5_000
 
 
@@ -58,17 +62,17 @@ def detectable_effect(design: Design, *, power: float = 0.8, allocation: Allocat
     def missing(effect: float) -> float:
         return power_of(design, replace(base, effect=sign * effect), allocation).power - power
 
-    step = float(np.sqrt(_variance(design, base, allocation)))
-    high = min(step, reach)
-    while missing(high) < 0 and high < reach:
-        high = min(2 * high, reach)
-    if missing(high) < 0:
+    low, high = 0.0, min(float(np.sqrt(_variance(design, base, allocation))), reach)
+    gaps = [missing(high)]
+    while gaps[-1] < 0 and high < reach:
+        low, high = high, min(STEP * high, reach)
+        gaps.append(missing(high))
+    if gaps[-1] < 0:
         raise DesignError(
-            f"No effect within the outcome's range has power {power:g}: the largest, {sign * reach:.4g}, has"
-            f" {missing(reach) + power:.3f}. Use more"
-            " clusters, periods or individuals."
+            f"No effect within the outcome's range (up to {sign * reach:.4g}) has power {power:g}: the most is {max(gaps) + power:.3f}. Use"
+            " more clusters, periods or individuals."
         )
-    found = optimize.brentq(missing, 0.0, high, xtol=1e-14 * max(high, 1e-300), rtol=1e-13)
+    found = optimize.brentq(missing, low, high, xtol=1e-14 * max(high, 1e-300), rtol=1e-13)
     return power_of(design, replace(base, effect=sign * float(found)), allocation)
 
 
@@ -93,19 +97,19 @@ def required_size(design: Design, *, power: float = 0.8, allocation: Allocation 
     pattern = np.asarray(assumed.pop("size", 1.0), dtype=float)
     base = gather({**assumed, "size": 1.0})
     _check_power(power, base.alpha)
+    _check_effect(base)
 
     def at(count: int) -> AnalyticPower:
         scaled = pattern / pattern.max() * count
         return power_of(design, replace(base, size=float(scaled) if scaled.ndim == 0 else scaled), allocation)
 
-    ceiling = at(LARGEST_SIZE).power
-    if ceiling < power:
+    found = at(_smallest(lambda count: at(count).power >= power, LARGEST_SIZE))
+    if found.power < power:
         raise DesignError(
-            f"No number of individuals gives power {power:g}: with infinitely many it is {ceiling:.3f}, because what varies between"
-            f" clusters and"
-            " periods does not average out within them. Add clusters or periods, or reconsider icc and cac."
+            f"No number of individuals gives power {power:g}: with infinitely many it is {at(LARGEST_SIZE).power:.3f}, because what varies"
+            " between clusters and periods does not average out within them. Add clusters or periods, or reconsider icc and cac."
         )
-    return at(_smallest(lambda count: at(count).power >= power, LARGEST_SIZE))
+    return found
 
 
 def required_clusters(design: Design, *, power: float = 0.8, **assumed: Any) -> AnalyticPower:
@@ -123,6 +127,7 @@ def required_clusters(design: Design, *, power: float = 0.8, **assumed: Any) -> 
     """
     base = gather(assumed)
     _check_power(power, base.alpha)
+    _check_effect(base)
     if np.asarray(base.size).ndim:
         raise DesignError("required_clusters needs one size= for all cells: with sizes cluster by cluster it is unknown which are added.")
 
@@ -147,7 +152,7 @@ def _bound(base: Assumed, at: Callable[[int], AnalyticPower], power: float) -> i
         times *= 2
         if times > limit:
             raise DesignError(
-                f"No reasonable number of clusters gives power {power:g} for an effect of {base.effect:g}. Is the effect zero?"
+                f"No reasonable number of clusters gives power {power:g} for an effect of {base.effect:g}: {limit:,} times as many do not."
             )
     return 4 * times
 
@@ -197,28 +202,35 @@ def power_over_allocations(design: Design, *, draws: int = ALLOCATIONS, seed: in
 
 
 def power_surface(
-    design: Design, *, icc: Sequence[float], cac: Sequence[float] = (1.0,), allocation: Allocation | None = None, **assumed: Any
+    design: Design, *, icc: Sequence[float], cac: Sequence[float] | None = None, allocation: Allocation | None = None, **assumed: Any
 ) -> pd.DataFrame:
-    """Power over a grid of ICC and CAC, `correlation` giving the kind of structure.
+    """Power over a grid of ICC and CAC, `correlation` giving the kind of structure, and the CAC where none is given here.
 
     Returns
     -------
     DataFrame
         Columns ``icc, cac, std_error, df, power``.
+
+    Raises
+    ------
+    DesignError
+        If the structure has no icc, or no cac to be other than 1.
     """
     base = gather(assumed)
     rows = []
     for first in icc:
-        for second in cac:
+        for second in [getattr(base.correlation, "cac", 1.0)] if cac is None else cac:
             at = power_of(design, replace(base, correlation=_with(base.correlation, first, second)), allocation)
             rows.append({"icc": first, "cac": second, "std_error": at.std_error, "df": at.df, "power": at.power})
     return pd.DataFrame(rows)
 
 
-def _with(correlation: Any, icc: float, cac: float) -> Any:
+def _with(correlation: Any, icc: float, cac: float | None) -> Any:
     names = {f.name for f in fields(correlation)}
     if "icc" not in names:
         raise DesignError(f"{correlation!r} has no icc to vary. Use Exchangeable, NestedExchangeable or ExponentialDecay.")
+    if "cac" not in names and cac != 1:
+        raise DesignError(f"{correlation!r} has no cac: it is 1. Use NestedExchangeable or ExponentialDecay to vary it.")
     return replace(correlation, icc=icc, **({"cac": cac} if "cac" in names else {}))
 
 
@@ -246,13 +258,19 @@ def _check_power(power: float, alpha: float) -> None:
         raise DesignError(f"power={power}; expected a number above alpha ({alpha:g}) and below 1, such as 0.8.")
 
 
+def _check_effect(base: Assumed) -> None:
+    if base.effect == 0:
+        raise DesignError(f"effect=0 is the null hypothesis: its power is alpha ({base.alpha:g}) however large the trial. Give the effect.")
+
+
 def _reach(design: Design, base: Assumed, sign: float) -> float:
-    """The largest effect that keeps every mean in its range; none limits a Gaussian outcome or a link that maps on to the whole line."""
-    if base.family == "gaussian" or base.link != "identity":
-        return 1e3 if base.link != "identity" else np.inf
-    means = base.control_means(design)
-    room = means.min() if sign < 0 else (1 - means.max() if base.family == "binomial" else np.inf)
-    return float(room * (1 - 1e-9))
+    """The largest effect that keeps every mean in its range, or the linear predictor within sense."""
+    if base.family == "gaussian":
+        return np.inf
+    levels = LINKS[base.link][1](base.control_means(design))
+    bottom = 0.0 if base.link == "identity" else -FARTHEST
+    top = {("binomial", "identity"): 1.0, ("binomial", "log"): 0.0, ("poisson", "identity"): np.inf}.get((base.family, base.link), FARTHEST)
+    return float((levels.min() - bottom if sign < 0 else top - levels.max()) * (1 - 1e-9))
 
 
 def _variance(design: Design, base: Assumed, allocation: Allocation | None) -> float:

@@ -82,7 +82,17 @@ def cluster_names(allocation: object, comparators: Sequence[object]) -> tuple[st
     wrong += [f"{name!r} is listed twice" for name in dict.fromkeys(others) if others.count(name) > 1]
     if wrong:
         raise DataError(f"comparators are never-treated clusters outside the design, but {listing(wrong)}. Correct the list.")
+    refuse_twins((*clusters, *others))
     return (*clusters, *others)
+
+
+def refuse_twins(names: Sequence[str]) -> None:
+    """One cluster under two spellings is split in silence: refuse names that differ in nothing but capitals and spaces."""
+    first: dict[str, str] = {}
+    plain = [" ".join(name.split()).casefold() for name in names]
+    twins = [f"{first[key]!r} and {name!r}" for key, name in zip(plain, names, strict=True) if first.setdefault(key, name) != name]
+    if twins:
+        raise DataError(f"Clusters differ in nothing but capitals and spaces: {listing(twins)}. Give each cluster one name.")
 
 
 def refuse_times(df: pd.DataFrame, column: str, role: str, advice: str) -> None:

@@ -19,8 +19,9 @@ _NAME = r"[^\W\d]\w*"
 _TOKEN = re.compile(rf"\s*(?:(?P<category>C\(\s*(?P<inside>{_NAME})\s*\))|(?P<name>{_NAME})|(?P<operator>[+:*]))")
 _ALIAS = re.compile(r"(?<![^:])((?:name|category)_\d+)(\[T\.|\[)?")  # at the start of a factor
 
-# More than any trial needs. A formula of 26 names joined by * has 2^26 columns, and a child's number as a category one a child.
-MOST_TERMS, MOST_LEVELS, MOST_COLUMNS = 100, 200, 500
+# More than any trial needs. A formula of 26 names joined by * has 2^26 columns, and a child's number as a category one a child: its levels
+# would even stand in the report. Categories have at most half as many levels as there are rows, but a few are always allowed.
+MOST_TERMS, MOST_LEVELS, FEW_LEVELS, MOST_COLUMNS = 100, 200, 20, 500
 
 Token = tuple[str, str]
 Values = TypeVar("Values", NDArray[np.float64], list[str])
@@ -114,10 +115,11 @@ def _values(frame: pd.DataFrame, name: str, kind: str) -> NDArray[np.float64] | 
     values = frame[name].tolist()
     texts = [label(value) for value in values]
     found = dict(zip(texts, values, strict=True))
-    if len(found) > MOST_LEVELS:
+    most = max(FEW_LEVELS, min(MOST_LEVELS, len(frame) // 2))
+    if len(found) > most:
         raise DataError(
-            f"Covariate {name!r} has {len(found)} levels in {len(frame)} rows, more than {MOST_LEVELS}. Group them; an identifier or a"
-            " date is no category."
+            f"Covariate {name!r} has {len(found)} levels in {len(frame)} rows, more than {most}. Group them; an identifier or a date is no"
+            " category."
         )
     return pd.Categorical(_refuse_constant(name, texts), categories=sorted(found, key=lambda text: _rank(found[text])))
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from swedge.assumptions import family_named
 from swedge.errors import DataError, listing
 from swedge.trial.cells import Cells
-from swedge.trial.columns import as_numbers, check_columns, check_placeable, label, numbers, refuse_times
+from swedge.trial.columns import as_numbers, check_columns, check_placeable, label, numbers, refuse_times, refuse_twins
 from swedge.trial.tables import check_cells
 from swedge.trial.trial import Trial
 
@@ -121,6 +121,7 @@ def _check_rows(rows: pd.DataFrame) -> None:
     if len(twice):
         cells = [f"{c}, {label(t)}" for c, t in twice.itertuples(index=False)]
         raise DataError(f"{len(cells)} cluster-periods have more than one row: {listing(cells)}. Aggregate them first.")
+    refuse_twins(rows["cluster"].unique().tolist())
     changing = rows.groupby("cluster")["first"].nunique()
     if (changing > 1).any():
         raise DataError(f"first_treated changes within {listing(list(changing.index[changing > 1]))}. A cluster is first treated once.")
