@@ -9,6 +9,7 @@ results. Biometrics 41, 477-486.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -95,13 +96,14 @@ def satterthwaite(fit: GLS, directions: list[Array], within: list[Array], deviat
     deviations : (..., I, T, T)
         How many independent deviations from cell means carry each pair of entries of `S`.
     """
+    count, columns = len(directions), np.moveaxis(fit.rotated, -3, -1)
     moved = [fit.precision @ g for g in directions]
-    turned = [np.einsum("...its,...pis->...pit", g, fit.rotated, optimize=True) for g in directions]
-    pairs = [[_known_means(moved, within, deviations, k, m) for m in range(len(directions))] for k in range(len(directions))]
-    free = np.stack([np.stack(row, -1) for row in pairs], -2)
-    spent = [[_spent_on_means(fit, turned, k, m) for m in range(len(directions))] for k in range(len(directions))]
-    information = free - np.stack([np.stack(row, -1) for row in spent], -2)
-    gradient = np.stack([np.einsum("...it,...its,...is->...", fit.weights, g, fit.weights, optimize=True) for g in directions], -1)
+    turned = [g @ columns for g in directions]
+    bent = [fit.precision @ turn for turn in turned]
+    inner = [_flat(turn).swapaxes(-1, -2) @ _flat(columns) for turn in turned]
+    free = _symmetric(count, lambda k, m: _known_means(moved, within, deviations, k, m))
+    information = free - _symmetric(count, lambda k, m: _spent_on_means(turned, bent, inner, k, m))
+    gradient = np.stack([(fit.weights * (g @ fit.weights[..., None])[..., 0]).sum((-2, -1)) for g in directions], -1)
     size = np.sqrt(np.einsum("...kk->...k", free))
     return _df(fit.variance, information, gradient, np.divide(1.0, size, out=np.zeros_like(size), where=size > 0))
 
@@ -116,14 +118,29 @@ def _df(variance: Array, information: Array, gradient: Array, scale: Array) -> A
     return np.asarray(np.where(lost, 0.0, np.divide(2 * variance**2, needed, out=np.full_like(needed, np.inf), where=needed > 0)))
 
 
+def _symmetric(count: int, entry: Callable[[int, int], Array]) -> Array:
+    """A symmetric matrix of its entries on and above the diagonal."""
+    upper = {(k, m): entry(k, m) for k in range(count) for m in range(k, count)}
+    rows = [np.stack([upper[min(k, m), max(k, m)] for m in range(count)], -1) for k in range(count)]
+    return np.stack(rows, -2)
+
+
+def _flat(columns: Array) -> Array:
+    """Cells as rows: ``(..., I, T, p)`` to ``(..., I T, p)``."""
+    return columns.reshape((*columns.shape[:-3], -1, columns.shape[-1]))
+
+
+def _trace(a: Array, b: Array) -> Array:
+    """Sum over clusters of ``tr(a b)``."""
+    return np.asarray((a * b.swapaxes(-1, -2)).sum((-3, -2, -1)))
+
+
 def _known_means(moved: list[Array], within: list[Array], deviations: Array, k: int, m: int) -> Array:
     """Half of ``tr(V^-1 G_k V^-1 G_m)`` over cells and deviations: the information if the means were known."""
-    whole = np.einsum("...its,...ist->...", moved[k], moved[m], optimize=True)
-    return np.asarray(whole + (deviations * within[k] * within[m].swapaxes(-1, -2)).sum((-3, -2, -1))) / 2
+    return np.asarray(_trace(moved[k], moved[m]) + _trace(deviations * within[k], within[m])) / 2
 
 
-def _spent_on_means(fit: GLS, turned: list[Array], k: int, m: int) -> Array:
+def _spent_on_means(turned: list[Array], bent: list[Array], inner: list[Array], k: int, m: int) -> Array:
     """What estimating the means takes away from it: half of ``tr(V^-1 G_k V^-1 G_m) - tr(P G_k P G_m)``."""
-    once = np.einsum("...pit,...its,...pis->...", turned[k], fit.precision, turned[m], optimize=True)
-    inner = [np.einsum("...pit,...qit->...pq", turn, fit.rotated, optimize=True) for turn in (turned[k], turned[m])]
-    return np.asarray(once - (inner[0] * inner[1].swapaxes(-1, -2)).sum((-2, -1)) / 2)
+    once = (turned[k] * bent[m]).sum((-3, -2, -1))
+    return np.asarray(once - (inner[k] * inner[m].swapaxes(-1, -2)).sum((-2, -1)) / 2)

@@ -20,7 +20,9 @@ EXACT = 1e-10
 
 def varies(n: Array, y: Array, scatter: ArrayLike = 0.0) -> NDArray[np.bool_]:
     """Whether outcomes ``(..., I, T)`` differ within a replicate, between cells or inside them (`scatter`, sums of squares)."""
-    return np.asarray(squares_about_mean(n, y) + scatter > SAME**2 * (n * np.where(n > 0, y, 0.0) ** 2).sum((-2, -1)))
+    return np.asarray(
+        squares_about_mean(n, y) + np.asarray(scatter, dtype=float) > SAME**2 * (n * np.where(n > 0, y, 0.0) ** 2).sum((-2, -1))
+    )
 
 
 def squares_about_mean(n: Array, y: Array) -> Array:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import integrate, special
+from scipy import special
 
 Array = NDArray[np.float64]
 
@@ -38,6 +38,8 @@ def _noncentral(shift: Array, nu: Array, limit: Array) -> Array:
 
 def _integral(shift: float, nu: float, limit: float) -> float:
     """``E[Phi(shift - c r) + Phi(-shift - c r)]`` with ``r`` the root of a chi-square over its df, integrated over ``log r``."""
+    from scipy import integrate  # imported where used: it would slow down `import swedge`
+
     constant = np.log(2) + nu / 2 * np.log(nu / 2) - special.gammaln(nu / 2)
 
     def weighted(log_root: float) -> float:

@@ -4,7 +4,7 @@ from swedge.assumptions.correlation import Correlation, Exchangeable, Exponentia
 from swedge.assumptions.effect import LTE, PTE, TATE, ByExposure, Constant, Delayed, EffectCurve, Estimand, Fading, Linear
 from swedge.assumptions.family import family_named
 from swedge.assumptions.layout import Layout, Part
-from swedge.assumptions.random_effects import RandomEffects, residual_variance
+from swedge.assumptions.random_effects import RandomEffects, check_gaussian, residual_variance
 
 __all__ = [
     "LTE",
@@ -25,6 +25,7 @@ __all__ = [
     "Part",
     "ProportionalDecay",
     "RandomEffects",
+    "check_gaussian",
     "family_named",
     "residual_variance",
 ]

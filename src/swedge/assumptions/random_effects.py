@@ -88,6 +88,21 @@ class RandomEffects:
         return Part(self.residual**2, np.zeros((len(layout.midpoints),) * 2), np.eye(len(layout.midpoints)))
 
 
+def check_gaussian(correlation: Correlation, sd: float | None) -> None:
+    """Refuse a Gaussian outcome whose standard deviation is not stated.
+
+    Raises
+    ------
+    DesignError
+        Saying which of ``sd=`` and ``residual=`` is to be given.
+    """
+    if isinstance(correlation, RandomEffects):
+        if not correlation.residual:
+            raise DesignError("RandomEffects of a Gaussian outcome need residual= above 0; sd= is the total, and plays no part.")
+    elif not (sd is not None and 0 < sd < np.inf):
+        raise DesignError("A Gaussian outcome needs sd=, its total standard deviation in one period (or RandomEffects with residual=).")
+
+
 def residual_variance(correlation: Correlation, sd: float | None) -> float:
     """Residual variance of a Gaussian outcome: ``sd^2 (1 - icc)(1 - iac)``, or the named residual of `RandomEffects`.
 

@@ -161,11 +161,22 @@ def text(content: object) -> bytes:
     return canonical(content) + b"\n"
 
 
+def _difference(path: Path, data: bytes) -> str:
+    """Where the record on disk differs, if it is one."""
+    try:
+        there, here = json.loads(path.read_bytes()), json.loads(data)
+        names = sorted(name for name in {*there, *here} if there.get(name) != here.get(name))
+    except (ValueError, AttributeError, TypeError):
+        return ""
+    return f" (it differs in {', '.join(names)})" if names else ""
+
+
 def write_whole(path: Path, data: bytes, overwrite: bool) -> None:
     """Write a file completely or not at all; another record in its place is kept unless `overwrite`."""
     if not overwrite and path.exists() and path.read_bytes() != data:
         raise PlanError(
-            f"{path} holds another record, and a draw must not be replaced unnoticed. Choose another path, or pass overwrite=True."
+            f"{path} holds another record{_difference(path, data)}, and a draw must not be replaced unnoticed. Choose another path, or pass"
+            " overwrite=True."
         )
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from swedge._kernels.least_squares import varies
-from swedge.errors import FitError, Status
+from swedge.errors import DataError, FitError, Status
 from swedge.estimate.result import Estimate
 from swedge.trial import Trial
 
@@ -39,6 +39,7 @@ class Estimator(ABC):
         FitError
             If a single trial cannot be fitted. In a stack that is a `Status`, and its numbers are nan.
         """
+        _check_trial(trial)
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore", RuntimeWarning)
             estimate = self._fit(trial)
@@ -54,6 +55,13 @@ class Estimator(ABC):
     def null(self, trial: Trial, effect: ArrayLike) -> Trial:
         """The trial with a constant effect taken out, on this estimator's scale."""
         return trial.without(effect, self.scale(trial))
+
+
+def _check_trial(trial: object) -> None:
+    if not isinstance(trial, Trial):
+        raise DataError(
+            f"An estimator fits a Trial, and this is a {type(trial).__name__}. Build one with Trial.from_frame or Trial.from_cells."
+        )
 
 
 class LinearEstimator(Estimator):

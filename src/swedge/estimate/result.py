@@ -43,7 +43,7 @@ def quantile(level: float, df: ArrayLike) -> Array:
     return np.asarray(np.where(np.isinf(nu), special.ndtri((1 + level) / 2), np.where(np.isnan(nu), np.nan, student)))
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Estimate:
     """The result of one estimator on one trial, or on a stack.
 
@@ -78,6 +78,13 @@ class Estimate:
     notes: tuple[str, ...] = ()
     details: dict[str, Any] = field(default_factory=dict)
     level: float = 0.95
+
+    def __repr__(self) -> str:
+        """One line: what was estimated, by what, and how it went."""
+        if np.ndim(self.status):
+            return f"<Estimate: {np.size(self.status)} fits by {self.estimator}>"
+        shown = ", ".join(f"{v:.4g}" for v in np.ravel(self.estimate)[:3])
+        return f"<Estimate: {self.estimand} {shown} ({SCALES[self.scale]}) by {self.estimator}, {Status(int(self.status)).name.lower()}>"
 
     @property
     def statistic(self) -> Array:

@@ -18,6 +18,7 @@ from swedge.trial import Trial
 
 Array = NDArray[np.float64]
 
+DF_WORDS = {"satterthwaite": "Satterthwaite", "clusters": "clusters minus 1", "normal": "infinite (normal)"}
 WEIGHINGS = ("size", "equal")
 
 
@@ -109,7 +110,7 @@ class WithinPeriod(_IndicatorRegression):
         return (
             f"Within-period comparison of treated and control clusters ({self.weigh} cluster weights), {self.vcov} cluster-robust"
             f" standard errors and"
-            f" {self.df} degrees of freedom; {len(trial.clusters)} clusters, {trial.n.shape[-1]} periods."
+            f" {DF_WORDS[self.df]} degrees of freedom; {len(trial.clusters)} clusters, {trial.n.shape[-1]} periods."
         )
 
 
@@ -144,7 +145,7 @@ class TwoWayFixedEffects(_IndicatorRegression):
         return (
             f"Two-way fixed effects regression of cell means{against} ({self.weigh} cell weights), {self.vcov} cluster-robust standard"
             f" errors and"
-            f" {self.df} degrees of freedom; {len(trial.clusters)} clusters, {trial.n.shape[-1]} periods."
+            f" {DF_WORDS[self.df]} degrees of freedom; {len(trial.clusters)} clusters, {trial.n.shape[-1]} periods."
         )
 
 

@@ -19,6 +19,7 @@ Array = NDArray[np.float64]
 
 ROBUST = ("CR0", "CR1", "CR2", "CR3")
 VCOVS = (*ROBUST, "overdispersed", "model")
+DF_WORDS = {"satterthwaite": "Satterthwaite", "residual": "residual", "clusters": "clusters minus 1", "normal": "infinite (normal)"}
 DFS = ("satterthwaite", "residual", "clusters", "normal")
 
 
@@ -133,5 +134,5 @@ class FixedEffects(Estimator):
         )
         return (
             f"{model} regression with fixed cluster and period effects{adjusted_for(trial)}, {variance} standard errors and"
-            f" {self.df_method} degrees of freedom; {len(trial.clusters)} clusters, {trial.n.shape[-1]} periods."
+            f" {DF_WORDS[self.df_method]} degrees of freedom; {len(trial.clusters)} clusters, {trial.n.shape[-1]} periods."
         )

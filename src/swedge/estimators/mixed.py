@@ -31,6 +31,12 @@ from swedge.trial import Trial
 
 Array = NDArray[np.float64]
 
+DF_WORDS = {
+    "kenward-roger": "Kenward-Roger",
+    "satterthwaite": "Satterthwaite",
+    "clusters": "clusters minus 2",
+    "normal": "infinite (normal)",
+}
 VANISHED = 1e-10
 DFS = ("kenward-roger", "satterthwaite", "clusters", "normal")
 
@@ -161,15 +167,11 @@ class MixedModel(Estimator):
         return self._assemble(trial, parts, numbers, status, criterion, {"cluster": tau**2})
 
     def _check_glmm(self) -> None:
-        if self.df in ("kenward-roger", "satterthwaite"):
+        if self.nested or self.df in ("kenward-roger", "satterthwaite"):
             raise FitError(
-                f"df={self.df!r} exists for Gaussian outcomes only. For a binary or count outcome FixedEffects() leads with few clusters;"
-                f" to run the"
-                " generalised linear mixed model all the same, write df='clusters' or df='normal' and read its note."
-            )
-        if self.nested:
-            raise FitError(
-                "The generalised linear mixed model has one random intercept a cluster here: write MixedModel(Exchangeable(), df=...)."
+                "A binary or count outcome has a generalised linear mixed model with one random intercept a cluster and no Kenward-Roger or"
+                " Satterthwaite df. FixedEffects() leads with few clusters; to run the mixed model all the same, write"
+                " MixedModel(Exchangeable(), df='clusters') or df='normal', and read its note."
             )
 
     def _freedom(self, trial: Trial, natural: Array) -> Array:
@@ -213,7 +215,7 @@ class MixedModel(Estimator):
         terms = "cluster and cluster-by-period" if self.nested else "cluster"
         return (
             f"{kind} with fixed period effects and random {terms} effects{adjusted_for(trial)}, fitted by {criterion},"
-            f" {self.df} degrees of freedom; {len(trial.clusters)} clusters, {trial.n.shape[-1]} periods."
+            f" {DF_WORDS[self.df]} degrees of freedom; {len(trial.clusters)} clusters, {trial.n.shape[-1]} periods."
         )
 
 

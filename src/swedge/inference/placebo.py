@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -33,8 +35,9 @@ class PlaceboTest:
 
     Notes
     -----
-    ``p = (b + 1) / (m + 1)``. The interval is the estimate plus and minus the matching order statistic of the absolute placebo estimates,
-    which inverts the test for a constant effect.
+    ``p = (b + 1) / (m + 1)`` over `draws` random placebos, or over all different ones where there are no more than that. The interval is
+    the estimate plus and minus the matching order statistic of the absolute placebo estimates, which inverts the test for a constant
+    effect.
 
     References
     ----------
@@ -63,8 +66,9 @@ class PlaceboTest:
         treated = _treated(trial)
         _check_scatter(trial, estimator)
         observed = present(one_effect(estimator.point(trial), trial, estimator), trial, estimator)
-        reference = np.asarray(estimator.point(self._placebos(trial, treated)))
-        p = np.asarray((exceedances(reference, observed, estimate_unit(trial, estimator)) + 1) / (self.draws + 1))
+        stand_ins = self._stand_ins(trial, treated)
+        reference = np.asarray(estimator.point(_placebos(trial, treated, stand_ins)))
+        p = np.asarray((exceedances(reference, observed, estimate_unit(trial, estimator)) + 1) / (len(reference) + 1))
         half = _order_statistic(np.abs(reference), self.level)
         note = (
             f"{treated.sum()} of {(~treated).sum()} comparators at a time were given the treated clusters' schedules. This rests on"
@@ -80,27 +84,40 @@ class PlaceboTest:
             observed,
             "placebo",
             self.level,
-            1 / (self.draws + 1),
+            1 / (len(reference) + 1),
             reference,
-            self.draws,
+            len(reference),
             notes=(note, *self._caveats(reference)),
         )
 
     def _caveats(self, reference: Array) -> tuple[str, ...]:
-        failed, smallest = int(np.isnan(reference).sum()), 1 / (self.draws + 1)
-        few = f"The smallest p of {self.draws} draws is {smallest:.3f}, so the {self.level:.0%} interval is the whole line. Draw more."
-        lost = f"{failed} of {self.draws} placebo fits failed and count as extreme."
-        return (few,) * (smallest > 1 - self.level + 1e-12) + (lost,) * (failed > 0)
+        count, failed = len(reference), int(np.isnan(reference).sum())
+        smallest = 1 / (count + 1)
+        every = f"These comparators allow {count} different placebos: each was tried once."
+        few = f"The smallest p of {count} placebos is {smallest:.3f}, so the {self.level:.0%} interval is the whole line."
+        lost = f"{failed} of {count} placebo fits failed and count as extreme."
+        return (every,) * (count < self.draws) + (few,) * (smallest > 1 - self.level + 1e-12) + (lost,) * (failed > 0)
 
-    def _placebos(self, trial: Trial, treated: NDArray[np.bool_]) -> Trial:
-        rng = np.random.default_rng(self.seed)
-        others = np.flatnonzero(~treated)
-        order = rng.permuted(np.tile(others, (self.draws, 1)), axis=1)[:, : treated.sum()]
-        treatment = np.zeros((self.draws, *trial.treatment.shape))
-        exposure = np.zeros(treatment.shape, dtype=np.int64)
-        at = np.arange(self.draws)[:, None]
-        treatment[at, order], exposure[at, order] = trial.treatment[treated], trial.exposure[treated]
-        return replace(trial, cells=_comparators(trial, treated)).under(treatment, exposure)
+    def _stand_ins(self, trial: Trial, treated: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """Comparators that take each treated cluster's schedule, ``(draws, treated)``: all different choices, or a sample of many."""
+        others, schedules = np.flatnonzero(~treated), trial.treatment[treated]
+        same = np.unique(schedules, axis=0, return_counts=True)[1]
+        if math.perm(len(others), len(schedules)) // math.prod(math.factorial(int(c)) for c in same) > self.draws:
+            rng = np.random.default_rng(self.seed)
+            return np.asarray(rng.permuted(np.tile(others, (self.draws, 1)), axis=1)[:, : len(schedules)])
+        placed = np.array(list(itertools.permutations(others, len(schedules))))
+        labels = np.zeros((len(placed), len(treated)))
+        labels[np.arange(len(placed))[:, None], placed] = 1 + np.unique(schedules, axis=0, return_inverse=True)[1].ravel()
+        return np.asarray(placed[np.unique(labels, axis=0, return_index=True)[1]])
+
+
+def _placebos(trial: Trial, treated: NDArray[np.bool_], stand_ins: NDArray[np.int64]) -> Trial:
+    """The comparators alone, `stand_ins` under the treated clusters' schedules."""
+    treatment = np.zeros((len(stand_ins), *trial.treatment.shape))
+    exposure = np.zeros(treatment.shape, dtype=np.int64)
+    at = np.arange(len(stand_ins))[:, None]
+    treatment[at, stand_ins], exposure[at, stand_ins] = trial.treatment[treated], trial.exposure[treated]
+    return replace(trial, cells=_comparators(trial, treated)).under(treatment, exposure)
 
 
 def _comparators(trial: Trial, treated: NDArray[np.bool_]) -> Cells:

@@ -108,7 +108,7 @@ class RandomisationTest:
             reference,
             len(sequences),
             exact and not _uncollected(trial),
-            notes=_notes(trial, design, reference, exact, len(sequences)),
+            notes=_notes(trial, estimator, reference, exact),
         )
         wanted = self.interval if self.interval is not None else not trial.shape
         return self._with_interval(result, trial, estimator, sequences) if wanted else result
@@ -272,13 +272,16 @@ def _piece_notes(accepted: Accepted) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _notes(trial: Trial, design: Design, reference: Array, exact: bool, count: int) -> tuple[str, ...]:
+def _notes(trial: Trial, estimator: Estimator, reference: Array, exact: bool) -> tuple[str, ...]:
     notes = []
+    if trial.covariates and isinstance(estimator, LinearEstimator):
+        notes.append("The statistic is a difference of cell means: it does not adjust for the covariates of this trial.")
     failed = int(np.isnan(reference).sum())
     if failed:
         notes.append(f"{failed} of {reference.size} fits under other allocations failed and count as extreme.")
     if not exact:
-        notes.append(f"p is from {count:,} of {design.count():,} allocations, sampled.")
+        total = 0 if trial.design is None else trial.design.count()
+        notes.append(f"p is from {len(reference):,} of {total:,} allocations, sampled.")
     if trial.comparators:
         notes.append(
             "Only the order of the trial's own clusters was randomised: this test says nothing about them against the comparators."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -80,9 +80,9 @@ class AnalyticPower:
         count = self.design.count()
         lines = [
             f"With {self.design.n_clusters} clusters and {self.design.n_periods} periods, {float(a.sizes(self.design).mean()):.4g}"
-            f" individuals a cell on"
-            f" average and {a.correlation!r}, the standard error of the {_estimand(a)} is {self.std_error:.6g} and the power to detect"
-            f" {a.effect:g} at two-sided {a.alpha:g} is {self.power:.3f} ({df}).",
+            f" individuals a cell on average"
+            f" and {a.correlation!r}, the standard error of the {_estimand(a)} is {self.std_error:.6g} and the power to detect"
+            f" {a.effect:g} ({_scale(a)}) at two-sided {a.alpha:g} is {self.power:.3f} ({df}).",
             f"The design permits {count:,} allocations: its randomisation test cannot give a p below {self.design.min_p():.3g}.",
         ]
         return "\n".join([*lines, *(f"Note: {note}" for note in self.notes)])
@@ -308,6 +308,12 @@ def _estimand(assumed: Assumed) -> str:
     return repr(assumed.estimand) if assumed.estimand is not None else "treatment effect"
 
 
+def _scale(assumed: Assumed) -> str:
+    """The effect's scale in words."""
+    plain = {"binomial": "risk difference", "poisson": "rate difference"}.get(assumed.family, "difference")
+    return {"identity": plain, "logit": "log odds ratio", "log": "log ratio"}[assumed.link]
+
+
 def _notes(design: Design, assumed: Assumed, allocation: Allocation | None) -> tuple[str, ...]:
     notes = []
     if not assumed.period_effects:
@@ -318,9 +324,7 @@ def _notes(design: Design, assumed: Assumed, allocation: Allocation | None) -> t
             f" reason."
         )
     if _follows(assumed.correlation) and _uneven(assumed.sizes(design)):
-        notes.append(
-            "The cohort's cells differ in size: whoever is in the smaller of two is taken to be in the larger, and means are compared."
-        )
+        notes.append("The cohort's cells differ in size: whoever is in a smaller one is taken to be in the larger ones too.")
     if allocation is None and np.ptp(assumed.sizes(design), axis=0).any():
         notes.append("Cluster sizes differ: this is the power of one allocation. power_over_allocations() gives the spread.")
     return tuple(notes)
@@ -334,8 +338,3 @@ def _follows(correlation: Correlation) -> bool:
 def _uneven(sizes: Array) -> bool:
     """Whether some cluster's cells that hold anybody differ in size."""
     return bool((np.where(sizes > 0, sizes, sizes.max(1, keepdims=True)) < sizes.max(1, keepdims=True)).any())
-
-
-def with_effect(assumed: Assumed, effect: float) -> Assumed:
-    """The same assumptions with another effect."""
-    return replace(assumed, effect=effect)

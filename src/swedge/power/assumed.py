@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 from swedge._kernels.families import FAMILIES
-from swedge.assumptions import Constant, Correlation, EffectCurve, Estimand, Layout, RandomEffects, family_named
+from swedge.assumptions import Constant, Correlation, EffectCurve, Estimand, Layout, check_gaussian, family_named
 from swedge.design import Design
 from swedge.errors import DesignError, nearest
 
@@ -73,11 +73,8 @@ class Assumed:
 
     def _check_scale(self) -> None:
         gaussian = self.family == "gaussian"
-        if gaussian and isinstance(self.correlation, RandomEffects):
-            if not self.correlation.residual:
-                raise DesignError("RandomEffects of a Gaussian outcome need residual= above 0; sd= is the total, and plays no part.")
-        elif gaussian and not (self.sd is not None and 0 < self.sd < np.inf):
-            raise DesignError("A Gaussian outcome needs sd=, its total standard deviation in one period (or RandomEffects with residual=).")
+        if gaussian:
+            check_gaussian(self.correlation, self.sd)
         if not gaussian and self.baseline is None:
             raise DesignError(f"A {self.family} outcome needs baseline=, the mean under control in the first period.")
         if gaussian and self.link != "identity":

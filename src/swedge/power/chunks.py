@@ -147,6 +147,8 @@ def pairs_of(methods: Mapping[str, Method]) -> dict[str, Pair]:
     DesignError
         If there is none, or one is not an estimator.
     """
+    if not isinstance(methods, Mapping):
+        raise DesignError(f"methods is {methods!r}; expected a mapping from names to methods, such as {{'CR2': sw.FixedEffects()}}.")
     if not methods:
         raise DesignError("No methods were given. Pass for example {'CR2': sw.FixedEffects()}.")
     return {name: _pair(name, method) for name, method in methods.items()}

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import optimize
 
 from swedge.design import Allocation, Design
 from swedge.errors import DesignError
@@ -145,6 +144,8 @@ def optimal_shares(design: Design, *, size: float, correlation: Any, **assumed: 
         return float(contrast @ np.linalg.pinv(total, hermitian=True) @ contrast)
 
     start = np.zeros(design.n_sequences)
+    from scipy import optimize  # imported where used: it would slow down `import swedge`
+
     found = optimize.minimize(variance, start, method="BFGS", options={"gtol": 1e-10})
     share = np.exp(found.x - found.x.max())
     frame = pd.DataFrame(

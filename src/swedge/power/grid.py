@@ -33,7 +33,7 @@ class SimulatedGrid:
 
     Attributes
     ----------
-    cells : dict of (design, scenario) to SimulatedPower
+    cells : dict of tuple to SimulatedPower
         By the names given, in the order of `tidy`.
     seed : int
     alpha : float

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from swedge._kernels.families import FAMILIES
-from swedge.assumptions import Constant, Correlation, EffectCurve, ProportionalDecay, RandomEffects, residual_variance
+from swedge.assumptions import Constant, Correlation, EffectCurve, ProportionalDecay, RandomEffects, check_gaussian, residual_variance
 from swedge.design import Design
 from swedge.errors import DesignError, nearest
 from swedge.power.outcomes import (
@@ -190,6 +190,8 @@ class Scenario:
 
     def _check_correlation(self) -> None:
         known = self.correlation
+        if self.family == "gaussian":
+            check_gaussian(known, self.sd)
         if not hasattr(known, "components"):
             raise DesignError(f"correlation={known!r}; expected a structure with values, such as NestedExchangeable(icc=0.05, cac=0.8).")
         if getattr(known, "iac", 0.0) or getattr(known, "individual", 0.0) or isinstance(known, ProportionalDecay):

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import optimize
 
 from swedge._kernels.noncentral import two_sided_power
 from swedge.assumptions import Constant
@@ -72,6 +71,8 @@ def detectable_effect(design: Design, *, power: float = 0.8, allocation: Allocat
             f"No effect within the outcome's range (up to {sign * reach:.4g}) has power {power:g}: the most is {max(gaps) + power:.3f}. Use"
             " more clusters, periods or individuals."
         )
+    from scipy import optimize  # imported where used: it would slow down `import swedge`
+
     found = optimize.brentq(missing, low, high, xtol=1e-14 * max(high, 1e-300), rtol=1e-13)
     return power_of(design, replace(base, effect=sign * float(found)), allocation)
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Trial:
     """What was observed, and under which exposure.
 
@@ -206,6 +206,12 @@ class Trial:
         from swedge.trial.panel import read_panel
 
         return read_panel(df, cluster, period, outcome, first_treated, size, family)
+
+    def __repr__(self) -> str:
+        """One line: how many trials, clusters and periods, and of what family."""
+        many = f"{int(np.prod(self.shape))} trials of " if self.shape else ""
+        beside = f" ({self.comparators} never treated)" if self.comparators else ""
+        return f"<Trial: {many}{len(self.clusters)} clusters{beside} x {self.n.shape[-1]} periods, {self.family}>"
 
     @cached_property
     def shape(self) -> tuple[int, ...]:
