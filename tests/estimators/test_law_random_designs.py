@@ -61,7 +61,7 @@ def data_sets(draw: st.DrawFn) -> Data:
 
 @st.composite
 def cases(draw: st.DrawFn) -> tuple[Data, sw.Estimator]:
-    """A data set and an estimator; a mixed model gets three cells more than coefficients, as with fewer its criterion may have two minima."""
+    """A data set and an estimator; a mixed model gets three cells more than coefficients, or its criterion may have two minima."""
     data, estimator = draw(data_sets()), draw(st.sampled_from(ESTIMATORS))
     seen = data.trial().n > 0
     assume(not isinstance(estimator, sw.MixedModel) or seen.sum() >= seen.any(0).sum() + 1 + 3)
@@ -120,8 +120,8 @@ def test_shift_of_the_treated(case: tuple[Data, sw.Estimator], eighths: int) -> 
     treated = np.array([[entry or 0.0 for entry in row] for row in data.matrix])
     before, after = (outcome(estimator, d.trial()) for d in (data, replace(data, mean=data.mean + eighths / 8 * treated)))
     assume(not (isinstance(before, str) and "variation" in before) and not (isinstance(after, str) and "variation" in after))
-    # a perfect fit is told by how small its residual is beside the estimate, which the shift changes
-    assume(isinstance(before, str) == isinstance(after, str) or "freedom" not in f"{before}{after}")
+    # Whether a fit is perfect is judged by its residual beside what it explains, and REML may not settle on one: the shift can change that.
+    assume(not any(word in f"{before}{after}" for word in ("freedom", "converged")))
     agree(before, after, eighths / 8)
 
 

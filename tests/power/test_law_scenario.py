@@ -27,6 +27,8 @@ REPS = 20_000
 # Standard errors by which the worst of some hundred moments may be out: a fixed seed makes it a fixed answer.
 WORST = 4.5
 ZERO = 1e-12
+# Outcomes that do not vary, to within rounding: a Gaussian truth needs some residual.
+SILENT = sw.RandomEffects(residual=1e-14)
 
 
 def drawn(truth: sw.Scenario, reps: int = REPS, seed: int = 1, design: sw.Design = DESIGN) -> sw.Trial:
@@ -53,8 +55,7 @@ def assert_covariance(values: Array, expected: Array) -> None:
 
 def exact(effect: float = 1.0, baseline: Any = 0.0, design: sw.Design = DESIGN, **assumptions: Any) -> Array:
     """Cell means of a Gaussian truth without noise, ``(I, T)``: nothing but what was stated."""
-    silent = sw.RandomEffects(residual=0.0)
-    truth = sw.Scenario("gaussian", baseline=baseline, effect=effect, size=10, correlation=silent, **assumptions)
+    truth = sw.Scenario("gaussian", baseline=baseline, effect=effect, size=10, correlation=SILENT, **assumptions)
     return np.asarray(drawn(truth, reps=1, design=design).outcome[0])
 
 
@@ -183,15 +184,14 @@ def test_a_positive_effect_on_the_log_hazard_shortens_a_duration() -> None:
 
 def test_noise_by_cluster_multiplies_standard_deviations() -> None:
     factors = np.array([4.0, 1, 1, 0.5, 0])
-    noise = sw.RandomEffects(cluster=0.2, cluster_period=0.3, residual=0.0)
+    noise = sw.RandomEffects(cluster=0.2, cluster_period=0.3, residual=1e-14)
     truth = sw.Scenario("gaussian", baseline=0.0, size=1, correlation=noise, noise_by_cluster=tuple(factors))
     expected = (factors**2)[:, None, None] * (0.2**2 + 0.3**2 * np.eye(6))
     assert_covariance(drawn(truth).outcome, expected)
 
 
 def test_cluster_trends_are_lines_between_minus_and_plus_their_draw() -> None:
-    silent = sw.RandomEffects(residual=0.0)
-    outcome = drawn(sw.Scenario("gaussian", baseline=0.0, size=1, correlation=silent, cluster_trends=0.7)).outcome
+    outcome = drawn(sw.Scenario("gaussian", baseline=0.0, size=1, correlation=SILENT, cluster_trends=0.7)).outcome
     middle = np.asarray(DESIGN.midpoints(), dtype=float)
     line = 2 * (middle - middle[0]) / (middle[-1] - middle[0]) - 1
     np.testing.assert_allclose(outcome, outcome[..., -1:] * line, atol=1e-12)
@@ -261,7 +261,7 @@ def test_fading_is_the_whole_effect_in_its_first_period_and_gone_after_the_last(
 def test_late_and_failed_starts_move_the_effect_and_not_the_record(name: str) -> None:
     curve, by_hand = CURVES[name]
     late = (1, 0, np.inf, 2, 0)
-    truth = sw.Scenario("gaussian", baseline=0.0, effect=1.0, size=5, correlation=sw.RandomEffects(residual=0.0), curve=curve, late=late)
+    truth = sw.Scenario("gaussian", baseline=0.0, effect=1.0, size=5, correlation=SILENT, curve=curve, late=late)
     trial = drawn(truth, reps=1)
     actual = np.array([[max(s - delay, 0) for s in row] for row, delay in zip(EXPOSURE, late, strict=True)])
     np.testing.assert_allclose(trial.outcome[0], by_exposure(by_hand, actual), atol=1e-12)

@@ -349,3 +349,85 @@ def case_of(record: Record) -> Case:
     if function == "glsPower":
         return glspower(inputs, float(output.get("denom_df", np.inf)), output.get("N_opt"))
     return TRANSLATIONS[function](inputs)
+
+
+# The worked examples of SteppedPower's vignette: R code as keys, as recorded -------------------------------------------------------------
+
+
+def gls(per_step: Sequence[int] | Matrix, mu1: float, **given: Any) -> Case:
+    """A vignette call: a wedge by clusters a step, or a table; one individual a cell unless N is given."""
+    matrix = stepped(per_step) if isinstance(per_step[0], int) else per_step  # type: ignore[arg-type]
+    call = {"design_matrix": matrix, "family": "gaussian", "timeAdjust": "factor", "mu0": 0.0, "mu1": mu1, "N": 1, "sigma": 1.0, **given}
+    return glspower(call)
+
+
+def parallel(each: int, periods: int) -> Matrix:
+    """Two arms of `each` clusters."""
+    return [[arm] * periods for arm in (0.0, 1.0) for _ in range(each)]
+
+
+def around(matrix: Matrix, reach: int) -> Matrix:
+    """What is left when a cluster is observed for `reach` periods before its crossover and as many after."""
+    return [[v if -reach <= t - list(row).index(1.0) < reach else None for t, v in enumerate(row)] for row in matrix]
+
+
+VIGNETTE = {"mu0": 0.05, "mu1": 0.032, "sigma": sqrt(0.041 * 0.959), "tau": 0.025, "gamma": 0.01, "psi": 0.1, "N": 100, "AR": 0.5}
+SIX = stepped([6, 6, 6, 6])
+
+
+def churned(chi: float) -> Case:
+    """The vignette's open cohort."""
+    return kasza({**VIGNETTE, "design_matrix": SIX, "chi": chi, "effect": VIGNETTE["mu1"] - VIGNETTE["mu0"]})
+
+
+def churned_by_hand(gamma: float, psi: float) -> Case:
+    """The same cohort, the churned share of the individual effect moved to the cluster-period effect, as the vignette does."""
+    return gls(SIX, **{**VIGNETTE, "AR": None, "gamma": gamma, "psi": psi})
+
+
+CLOSED = {"sigma": 5.0, "tau": 1.0, "psi": 3.0, "N": 3}
+KASZA = "tmp <- VarClosed_Kasza(trtMat, sigma = sigma, tau = tau, gamma = gamma, psi = psi, N = N, chi = "
+CHURNED = "glsPower(Cl = rep(6, 4), N = N, mu0 = mu0, mu1 = mu1, verbose = 0, sigma = sigma, tau = tau, gamma = "
+
+EXAMPLES: dict[str, Callable[[], Case]] = {
+    "glsPwr <- glsPower(Cl = c(3, 2, 3)": lambda: gls([3, 2, 3], 1, tau=0.5),
+    "glsPower(Cl = c(3, 3, 3)": lambda: gls([3, 3, 3], 0.2, tau=0, N=50),
+    "glsPower(Cl = c(10, 10), mu0 = 0, mu1 = 1.2": lambda: gls(parallel(10, 1), 1.2, tau=0),
+    "glsPower(Cl = c(1, 1), mu0 = 0, mu1 = 1.2": lambda: gls(parallel(1, 1), 1.2, tau=0, N=10),
+    'glsPower(Cl = c(10, 10), timepoints = 5, mu0 = 0, mu1 = 0.25, sigma = 0.5, dsntype = "parallel")': lambda: gls(
+        parallel(10, 5), 0.25, sigma=0.5, tau=0
+    ),
+    "glsPower(Cl = c(10, 10), timepoints = 5, mu0 = 0, mu1 = 0.25, sigma = 0.5, tau = 0.2": lambda: gls(
+        parallel(10, 5), 0.25, sigma=0.5, tau=0.2
+    ),
+    "mod1 <- ": lambda: gls([1, 1, 1, 0], 1, sigma=0.4, tau=0),
+    "mod2 <- ": lambda: gls([2, 2, 2, 2], 1, N=100, tau=1, AR=0.6),
+    "mod3 <- ": lambda: gls([2, 2, 2, 2], 1, N=100, tau=1, AR=0.95),
+    "mod4 <- ": lambda: gls([1, 1, 1], 1, N=[1, 3, 10], tau=0.5),
+    "incompletePwr": lambda: gls(around(stepped([2, 2, 2, 2]), 2), 0.5, sigma=2, tau=0.6, N=80),
+    "TimeAdj1 <- ": lambda: gls([2, 2, 2, 2], 1, tau=0, timeAdjust="linear"),
+    "TimeAdj2 <- ": lambda: gls([2, 2, 2, 2], 1, tau=0),
+    "Closed1$power - Closed2$power": lambda: gls([3, 3, 3], 5, **CLOSED),
+    "Closed": lambda: gls([3, 3, 3], 5, **CLOSED),
+    "tmp <- VarClosed_Li": lambda: li({**VIGNETTE, "design_matrix": SIX, "effect": VIGNETTE["mu1"] - VIGNETTE["mu0"]}),
+    "a": lambda: li({**VIGNETTE, "design_matrix": SIX, "effect": VIGNETTE["mu1"] - VIGNETTE["mu0"]}),
+    f"{KASZA}0)": lambda: churned(0.0),
+    f"{KASZA}1)": lambda: churned(1.0),
+    f"{KASZA}chi)": lambda: churned(0.5),
+    f"{CHURNED}gamma, psi = psi)": lambda: churned_by_hand(0.01, 0.1),
+    f"{CHURNED}sqrt(gamma^2 + psi^2/N), psi = 0)": lambda: churned_by_hand(sqrt(0.01**2 + 0.1**2 / 100), 0.0),
+    f"{CHURNED}sqrt(gamma^2 + chi * psi^2/N), psi = sqrt(1 - chi) * psi)": lambda: churned_by_hand(
+        sqrt(0.01**2 + 0.5 * 0.1**2 / 100), sqrt(0.5) * 0.1
+    ),
+    "Open1": lambda: gls([3, 3, 3], 5, **CLOSED, AR=[1, 1, 0.75]),
+    "Open2Indiv": lambda: gls([1, 1, 1, 0], 10, tau=5, psi=10, AR=[1, 1, 0.6], N=3),
+}
+
+CONSTANTS = ("mu0 <-", "mu1 <-", "N <-", "tau <-", "sigma <-", "gamma <-", "psi <-", "chi <-", "AR <-")
+
+
+def example_of(code: str) -> Callable[[], Case] | None:
+    """The case of a line of the vignette, or None for a line that only names a number."""
+    if code.startswith(CONSTANTS):
+        return None
+    return next(case for start, case in EXAMPLES.items() if code.startswith(start))

@@ -142,6 +142,8 @@ def test_a_nan_covariate_where_nobody_was_observed_does_not_spread() -> None:
         for blank in (0.0, np.nan)
     ]
     assert fits[0].estimate == fits[1].estimate
+    blank = made(nobody, np.where(nobody[..., None] > 0, means, np.nan), within=np.eye(2))
+    assert np.isfinite(blank.cells.mean).all()
 
 
 @pytest.mark.parametrize("within", [3.0, [[3.0]], np.ones((1, 1, 1)), np.ones((3, 1, 1)), np.zeros((1, 1))])

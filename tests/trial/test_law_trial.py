@@ -234,7 +234,8 @@ def test_a_stack_taken_apart_is_what_it_was_made_of(seed: int, size: int, data: 
         "mean": rng.normal(size=(size, 3, 4)),
         "within": rng.random((size, 3, 1, 1)),
     }
-    parts = {name: table[0] if name in shared else table for name, table in full.items()}
+    once = data.draw(st.sampled_from([0, slice(0, 1)]))  # shared without a leading axis, or with one of length 1
+    parts = {name: table[once] if name in shared else table for name, table in full.items()}
     stack = sw.Trial.from_cells(parts["n"], parts["mean"], NUMBERED, within=parts["within"])
     for r in (*range(size), -1):
         single = {name: table[0] if name in shared else table[r] for name, table in full.items()}

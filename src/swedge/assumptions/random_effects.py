@@ -97,7 +97,7 @@ def check_gaussian(correlation: Correlation, sd: float | None) -> None:
         Saying which of ``sd=`` and ``residual=`` is to be given.
     """
     if isinstance(correlation, RandomEffects):
-        if not correlation.residual:
+        if correlation.residual is None:
             raise DesignError("RandomEffects of a Gaussian outcome need residual= above 0; sd= is the total, and plays no part.")
     elif not (sd is not None and 0 < sd < np.inf):
         raise DesignError("A Gaussian outcome needs sd=, its total standard deviation in one period (or RandomEffects with residual=).")

@@ -75,6 +75,8 @@ class Assumed:
         gaussian = self.family == "gaussian"
         if gaussian:
             check_gaussian(self.correlation, self.sd)
+            if getattr(self.correlation, "residual", None) == 0:
+                raise DesignError("RandomEffects have residual=0: cell means would have no sampling error. Give the residual SD.")
         if not gaussian and self.baseline is None:
             raise DesignError(f"A {self.family} outcome needs baseline=, the mean under control in the first period.")
         if gaussian and self.link != "identity":

@@ -48,21 +48,21 @@ def _cells(rows: Rows, family: str, shape: tuple[int, int], treatment: Array) ->
     n, mean, scatter = cells_of(rows.cluster, rows.period, rows.variables(family), rows.size, shape)
     if family == "binomial":
         scatter = (n * mean[..., 0] * (1 - mean[..., 0]))[..., None, None]
-    elif (rows.size > 1).any():
+    elif (rows.size != 1).any():
         return Cells(n, mean)
     cells = Cells(n, mean, scatter.sum(1), scatter).seen(treatment)
     return cells if np.isnan(treatment).any() else replace(cells, scatter=None)
 
 
 def cells_of(cluster: Index, period: Index, variables: Array, size: Array, shape: tuple[int, int]) -> tuple[Array, Array, Array]:
-    """Counts ``(I, T)``, means ``(I, T, Q)`` and scatter about them ``(I, T, Q, Q)``."""
+    """Counts ``(I, T)``, means ``(I, T, Q)`` and, for rows of one individual each, scatter about them ``(I, T, Q, Q)``."""
     at = cluster * shape[1] + period
     order = np.argsort(at, kind="stable")
     edges = np.searchsorted(at[order], np.arange(shape[0] * shape[1] + 1))
     n = np.bincount(at, size, minlength=len(edges) - 1).astype(float)
     sums = np.stack([np.bincount(at, size * column, minlength=len(n)) for column in variables.T], -1)
     means = sums / np.where(n > 0, n, 1.0)[:, None]
-    apart = ((variables - means[at]) * np.sqrt(size)[:, None])[order]
+    apart = (variables - means[at])[order]
     scatter = np.stack([apart[a:b].T @ apart[a:b] for a, b in pairwise(edges)])
     return n.reshape(shape), means.reshape((*shape, -1)), scatter.reshape((*shape, *scatter.shape[1:]))
 

@@ -45,7 +45,7 @@ def parse(formula: str) -> list[Token]:
     tokens, at, end = [], 0, len(formula.rstrip())
     while at < end:
         match = _TOKEN.match(formula, at)
-        if match is None or formula[match.end() : match.end() + 1] == "(":
+        if match is None:
             raise DataError(
                 f"covariates={_shown(formula)} cannot be read at character {at + 1}. Use column names, C(name), and + : * between them;"
                 " rename columns that are no plain names."
