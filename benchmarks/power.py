@@ -37,10 +37,11 @@ PEERS = {
     "swCRTdesign": "swPwr(swDsn(rep(2, 5)), distn = 'binomial', n = 900, mu0 = .055, mu1 = .0445, icc = .00268, cac = .9)",
     "SteppedPower": "glsPower(Cl = rep(2, 5), mu0 = .055, mu1 = .0445, tau = .0112, gamma = .0037, N = 900, family = 'binomial')",
 }
+ABSENT = 3  # how R leaves when it does not find the package
 SCRIPT = """
-if (!suppressWarnings(suppressMessages(require({package}, quietly = TRUE)))) quit(status = 3)
+if (!suppressWarnings(suppressMessages(require({package}, quietly = TRUE)))) quit(status = {absent})
 ask <- function() suppressWarnings(suppressMessages({call}))
-ask(); calls <- 0; start <- sum(proc.time()[1:2])
+invisible(ask()); calls <- 0; start <- sum(proc.time()[1:2])
 while (sum(proc.time()[1:2]) - start < {seconds}) {{ for (i in 1:10) ask(); calls <- calls + 10 }}
 cat(calls / (sum(proc.time()[1:2]) - start))
 """
@@ -74,12 +75,12 @@ def by_simulation() -> object:
 
 
 def peer(package: str, seconds: float) -> float | None:
-    """Designs a second of processor time of a peer in R; None where it is absent."""
+    """Designs a second of processor time of a peer in R; None where it is absent, nan where its call stopped."""
     if shutil.which("Rscript") is None:
         return None
-    script = SCRIPT.format(package=package, call=PEERS[package], seconds=seconds)
+    script = SCRIPT.format(package=package, call=PEERS[package], seconds=seconds, absent=ABSENT)
     done = subprocess.run(["Rscript", "--vanilla", "-e", script], capture_output=True, text=True, check=False)
-    return float(done.stdout) if done.returncode == 0 else None
+    return None if done.returncode == ABSENT else float((done.stdout.split() or ["nan"])[-1])
 
 
 def timed(job: str, took: Spent, most: float) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 import swedge as sw
 from swedge.assumptions import EffectCurve
+from swedge.assumptions.effect import Fading
 
 WEDGES = st.builds(
     lambda clusters, extra, transition: sw.Design.stepped_wedge(clusters, periods=None, baseline=1 + extra, transition=transition),
@@ -16,13 +17,15 @@ WEDGES = st.builds(
     st.integers(0, 2),
     st.integers(0, 1),
 )
-CURVES: list[EffectCurve] = [sw.Constant(), sw.Delayed(1), sw.Delayed(2), sw.Linear(2), sw.Linear(3), sw.ByExposure()]
+CURVES: list[EffectCurve] = [sw.Constant(), sw.Delayed(1), sw.Delayed(2), sw.Linear(2), sw.Linear(3), Fading(2), sw.ByExposure()]
 SHARES = {
     sw.Constant(): lambda s: 1.0,
     sw.Delayed(1): lambda s: float(s > 1),
     sw.Delayed(3): lambda s: float(s > 3),
     sw.Linear(1): lambda s: 1.0,
     sw.Linear(3): lambda s: min(s / 3, 1.0),
+    Fading(1): lambda s: float(s == 1),
+    Fading(3): lambda s: max(1 - (s - 1) / 3, 0.0),
 }
 
 

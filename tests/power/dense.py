@@ -9,6 +9,7 @@ function itself.
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -105,7 +106,7 @@ def tails(shift: float, df: float, alpha: float) -> float:
     middle = np.linspace(-12, 12, 49) / np.sqrt(2 * df + 1)
     cuts = np.unique(np.clip(np.concatenate([ends, bend, middle]), *ends))
     total = 0.0
-    for a, b in zip(cuts[:-1], cuts[1:], strict=True):
+    for a, b in pairwise(cuts):
         u = (a + b) / 2 + (b - a) / 2 * nodes
         density = np.exp(np.log(2) + df / 2 * np.log(df / 2) - special.gammaln(df / 2) + df * (u - np.exp(2 * u) / 2))
         chance = special.ndtr(shift - limit * np.exp(u)) + special.ndtr(-shift - limit * np.exp(u))

@@ -153,7 +153,7 @@ def test_counts_are_poisson_with_lognormal_rates() -> None:
 
 @pytest.mark.parametrize("dispersion", [1.0, 0.3])
 def test_fractions_have_the_dispersion_stated(dispersion: float) -> None:
-    n = 40.0
+    n = 6.0
     truth = sw.Scenario("fractional", scale="risk", baseline=0.3, effect=0.1, size=n, dispersion=dispersion)
     mean = 0.3 + 0.1 * TREATED
     trial = drawn(truth)

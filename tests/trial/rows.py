@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,11 @@ NAME = "Jane Doe 4711"
 
 def rows(per: int = 4, seed: int = 0) -> pd.DataFrame:
     """One row a child: la, period, date, y (0 or 1), g (a number), events out of size, age, sex, treated."""
+    return _made(per, seed).copy()
+
+
+@lru_cache(64)
+def _made(per: int, seed: int) -> pd.DataFrame:
     cells = [(name, t) for name in DATES for t in range(4) for _ in range(per)]
     rng, count = np.random.default_rng(seed), len(cells)
     frame = pd.DataFrame(cells, columns=["la", "period"])

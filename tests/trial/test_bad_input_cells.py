@@ -70,6 +70,15 @@ REFUSALS: dict[str, tuple[Callable[[], object], str]] = {
     "not definite": (lambda: made(mean=TWO, within=[[1, 5], [5, 1]]), "positive semi-definite"),
     "bare cells, wrong scatter": (lambda: sw.Cells(N, MEAN[..., None], np.ones((2, 1, 1))), "with C 1 or 3"),
     "bare cells, negative scatter": (lambda: sw.Cells(N, MEAN[..., None], -np.ones((1, 1, 1))), "not negative on the diagonal"),
+    # covariates
+    "covariates of risks": (
+        lambda: made(mean=TWO / 2, family="binomial"),
+        "Means of covariates do not suffice for family='binomial'. Build the",
+    ),
+    "names of other covariates": (
+        lambda: made(mean=TWO, covariates=["age", "sex"]),
+        "covariates names 2 covariates; mean holds 1 beside the out",
+    ),
     # comparators
     "comparator of the design": (
         lambda: made(np.vstack([N, N[:1]]), np.vstack([MEAN, MEAN[:1]]), comparators=["1"]),
@@ -144,6 +153,17 @@ def test_a_nan_covariate_where_nobody_was_observed_does_not_spread() -> None:
     assert fits[0].estimate == fits[1].estimate
     blank = made(nobody, np.where(nobody[..., None] > 0, means, np.nan), within=np.eye(2))
     assert np.isfinite(blank.cells.mean).all()
+
+
+def test_covariates_are_named_or_numbered() -> None:
+    assert made(mean=TWO, covariates=["age"]).covariates == ("age",)
+    assert made(mean=TWO).covariates == ("covariate 1",)
+
+
+def test_a_trial_prints_as_one_line() -> None:
+    assert repr(made()) == "<Trial: 3 clusters x 4 periods, gaussian>"
+    kent = made(np.vstack([N, N[:1]]), np.vstack([MEAN, MEAN[:1]]), comparators=["Kent"])
+    assert repr(kent.without(np.zeros(5))) == "<Trial: 5 trials of 4 clusters (1 never treated) x 4 periods, gaussian>"
 
 
 @pytest.mark.parametrize("within", [3.0, [[3.0]], np.ones((1, 1, 1)), np.ones((3, 1, 1)), np.zeros((1, 1))])

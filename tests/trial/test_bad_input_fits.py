@@ -34,7 +34,7 @@ def test_nor_does_it_for_risks(estimator: sw.Estimator) -> None:
 
 @pytest.mark.parametrize("estimator", FIXED, ids=repr)
 def test_a_logit_without_both_arms_fails_too(estimator: sw.Estimator) -> None:
-    with pytest.raises(sw.FitError, match=r"rank deficient|separated"):
+    with pytest.raises(sw.FitError, match="rank deficient"):
         estimator.fit(before_after("binomial"))
 
 
@@ -89,7 +89,7 @@ def test_a_covariate_that_repeats_another_or_the_model(estimator: sw.Estimator, 
 
 @pytest.mark.parametrize("covariates", ["age + twin", "C(sex) + sex"])
 def test_a_repeated_covariate_in_a_logit_fails_too(covariates: str) -> None:
-    with pytest.raises(sw.FitError, match=r"rank deficient|separated"):
+    with pytest.raises(sw.FitError, match="rank deficient"):
         sw.FixedEffects().fit(read(rows(per=12).assign(twin=lambda d: 2 * d.age), covariates=covariates))
 
 

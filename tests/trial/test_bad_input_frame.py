@@ -39,7 +39,7 @@ CLUSTERS: dict[str, Refusal] = {
     "many unknown": (
         lambda d: d.assign(la=[f"child {i}" for i in range(len(d))]),
         {},
-        r"48 cluster names are not in the allocation: 'child 0'.*'child 1'.*'child 10'.*and 45 more",
+        r"48 cluster names are not in the allocation: 'child 0' \(1 rows\); 'child 1' \(1 rows\); 'child 10' \(1 rows\); and 45 more\. C",
     ),
     "missing": (
         lambda d: d.assign(la=at(d.la, None)),

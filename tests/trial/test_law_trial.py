@@ -245,6 +245,7 @@ def test_a_stack_taken_apart_is_what_it_was_made_of(seed: int, size: int, data: 
     assert half.shape == (max(size // 2, 1),)
     same(half.replicate(0), stack.replicate(0))
     picked = stack.replicate(np.array([size - 1, 0, 0]))
+    assert picked.shape == (3,)
     same(picked.replicate(0), stack.replicate(size - 1))
 
 

@@ -37,10 +37,15 @@ _CORRECTIONS: dict[str, Callable[[Array], Array]] = {
 
 
 class Robust(NamedTuple):
-    """``variance (..., K)`` and Satterthwaite ``df (..., K)`` of each contrast."""
+    """``variance`` and Satterthwaite ``df`` of each contrast, ``(..., K)``, and the share of it that single clusters fit exactly.
+
+    `alone` is the squared length of a contrast along directions that one cluster alone informs, over its whole squared length. Residuals there
+    are zero by the normal equations, so that no cluster-robust variance sees that part of the estimate's error.
+    """
 
     variance: Array
     df: Array
+    alone: Array
 
 
 def cluster_robust(kind: str, root: Array, crossed: Array, scores: Array, contrasts: Array) -> Robust:
@@ -66,10 +71,12 @@ def cluster_robust(kind: str, root: Array, crossed: Array, scores: Array, contra
     kept = left > ALONE if kind in ("CR2", "CR3") else np.ones_like(left, dtype=bool)
     h = np.where(kept, _CORRECTIONS[kind](np.where(kept, np.maximum(left, ALONE), 1.0)), 0.0)
     pulls = (projected * (h * rotated)[..., None, :]).sum(-1)
-    factor = crossed.shape[-3] / (crossed.shape[-3] - 1) if kind == "CR1" else 1.0
+    informed = (np.einsum("...ipp->...i", crossed) > 0).sum(-1)[..., None]
+    factor = informed / np.maximum(informed - 1, 1) if kind == "CR1" else 1.0
+    alone = ((projected**2) * (left <= ALONE)[..., None, :]).sum((-3, -1)) / (directions**2).sum(-1)
     size = (directions**2).sum(-1) * (rotated**2).sum((-2, -1))[..., None]
     variance = factor * (pulls**2).sum(-2)
-    return Robust(np.where(variance > CANCELLED**2 * size, variance, 0.0), _satterthwaite(h, values, left, projected, vectors))
+    return Robust(np.where(variance > CANCELLED**2 * size, variance, 0.0), _satterthwaite(h, values, left, projected, vectors), alone)
 
 
 def _satterthwaite(h: Array, values: Array, left: Array, projected: Array, vectors: Array) -> Array:

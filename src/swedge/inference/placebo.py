@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -101,14 +102,28 @@ class PlaceboTest:
     def _stand_ins(self, trial: Trial, treated: NDArray[np.bool_]) -> NDArray[np.int64]:
         """Comparators that take each treated cluster's schedule, ``(draws, treated)``: all different choices, or a sample of many."""
         others, schedules = np.flatnonzero(~treated), trial.treatment[treated]
-        same = np.unique(schedules, axis=0, return_counts=True)[1]
+        kind, same = np.unique(schedules, axis=0, return_inverse=True, return_counts=True)[1:]
         if math.perm(len(others), len(schedules)) // math.prod(math.factorial(int(c)) for c in same) > self.draws:
             rng = np.random.default_rng(self.seed)
             return np.asarray(rng.permuted(np.tile(others, (self.draws, 1)), axis=1)[:, : len(schedules)])
-        placed = np.array(list(itertools.permutations(others, len(schedules))))
-        labels = np.zeros((len(placed), len(treated)))
-        labels[np.arange(len(placed))[:, None], placed] = 1 + np.unique(schedules, axis=0, return_inverse=True)[1].ravel()
-        return np.asarray(placed[np.unique(labels, axis=0, return_index=True)[1]])
+        every = np.array(list(_choices(others.tolist(), same.tolist())))
+        return np.asarray(every[:, np.argsort(np.argsort(kind.ravel(), kind="stable"))])
+
+
+def _choices(others: list[int], sizes: list[int]) -> Iterator[tuple[int, ...]]:
+    """Every way to pick groups of these sizes, one after the other; the order inside a group makes no difference.
+
+    >>> list(_choices([7, 8, 9], [1, 1]))
+    [(7, 8), (7, 9), (8, 7), (8, 9), (9, 7), (9, 8)]
+    >>> list(_choices([7, 8, 9], [2]))
+    [(7, 8), (7, 9), (8, 9)]
+    """
+    if not sizes:
+        yield ()
+        return
+    for chosen in itertools.combinations(others, sizes[0]):
+        rest = [other for other in others if other not in chosen]
+        yield from ((*chosen, *more) for more in _choices(rest, sizes[1:]))
 
 
 def _placebos(trial: Trial, treated: NDArray[np.bool_], stand_ins: NDArray[np.int64]) -> Trial:

@@ -94,7 +94,7 @@ class Assumed:
         try:
             return np.broadcast_to(size, shape)
         except ValueError:
-            raise DesignError(f"size has shape {size.shape}; the design has {shape[0]} clusters and {shape[1]} periods.") from None
+            raise DesignError(f"size has shape {np.shape(self.size)}; the design has {shape[0]} clusters and {shape[1]} periods.") from None
 
     def control_means(self, design: Design) -> Array:
         """Means under control, ``(I, T)`` or ``(1, T)``; zeros for a Gaussian outcome without a baseline."""

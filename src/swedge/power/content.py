@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from swedge.assumptions import Constant
 from swedge.design import Allocation, Design
 from swedge.errors import DesignError
 from swedge.power.analytic import evaluate, in_order, model_of
@@ -170,47 +171,47 @@ def _information_blocks(design: Design, base: Assumed) -> tuple[Array, Array]:
 def best_incomplete(design: Design, *, cells: int, size: float, correlation: Any, **assumed: Any) -> Design:
     """Thin a design to `cells` cluster-period cells, leaving out the least informative cell of a sequence in turn.
 
-    Cells are left out for all clusters of a sequence together. The search is greedy: it never puts a cell back.
+    Cells are left out for all clusters of a sequence together. The search is greedy: it never puts a cell back. Under a curve of the effect
+    over exposure no first treated cell goes, because exposure is counted from it.
 
     Raises
     ------
     DesignError
-        If so few cells cannot identify the effect.
+        If so few cells cannot identify the effect, or cannot be reached in whole sequences.
     """
     base = _assumed(size, correlation, assumed)
-    rows = [list(row) for row in design.rows]
-    counts = list(design.clusters_per_sequence)
-    while (now := sum(c * sum(v is not None for v in row) for c, row in zip(counts, rows, strict=True))) > cells:
-        options = _removals(design, base, rows, counts, now - cells)
+    table, counts = design.matrix.copy(), np.array(design.clusters_per_sequence)
+    while (now := int((counts @ ~np.isnan(table)).sum())) > cells:
+        options = _removals(design, base, table, now - cells)
         if not options:
             raise DesignError(
-                f"{cells} cells cannot be reached: with {now} left, every further cell is needed to identify the effect, or belongs to a"
-                f" sequence of more than {now - cells} clusters, which lose it together."
+                f"{cells} cells cannot be reached: with {now} left, every further cell is needed to identify the effect or to tell"
+                f" sequences apart, or belongs to a sequence of more than {now - cells} clusters, which lose it together."
             )
         _, s, t = min(options)
-        rows[s][t] = None
-    return replace(design, rows=tuple(tuple(row) for row in rows))
+        table[s, t] = np.nan
+    gone = np.isnan(table) & ~np.isnan(design.matrix)
+    rows = tuple(tuple(None if gone[s, t] else value for t, value in enumerate(row)) for s, row in enumerate(design.rows))
+    return replace(design, rows=rows)
 
 
-def _removals(design: Design, base: Assumed, rows: list[list[float | None]], counts: list[int], most: int) -> list[tuple[float, int, int]]:
+def _removals(design: Design, base: Assumed, table: Array, most: int) -> list[tuple[float, int, int]]:
     """Variance after each permissible removal, with its sequence and period."""
+    chosen = in_order(design)
+    sequence = np.asarray(chosen.sequence)
     options = []
-    for s, row in enumerate(rows):
-        for t, value in enumerate(row):
-            if value is None or counts[s] > most:
-                continue
-            trial = [list(r) for r in rows]
-            trial[s][t] = None
-            variance = _trial_variance(design, base, trial)
-            if np.isfinite(variance):
-                options.append((variance, s, t))
+    for s, t in np.argwhere(~np.isnan(table)).tolist():
+        if design.clusters_per_sequence[s] > most or _is_crossover(base, chosen.exposure[sequence == s][0], t):
+            continue
+        trial = table.copy()
+        trial[s, t] = np.nan
+        if np.isnan(trial[s]).all() or len(np.unique(np.nan_to_num(trial, nan=-1.0), axis=0)) < len(trial):
+            continue
+        variance = _one(design, base, trial[sequence], chosen.exposure, base.sizes(design))
+        if np.isfinite(variance):
+            options.append((variance, s, t))
     return options
 
 
-def _trial_variance(design: Design, base: Assumed, rows: list[list[float | None]]) -> float:
-    table = np.array([[np.nan if v is None else v for v in row] for row in rows], dtype=float)
-    chosen = in_order(design)
-    treatment = table[np.asarray(chosen.sequence)]
-    if np.isnan(treatment).all(1).any():
-        return np.inf
-    return _one(design, base, treatment, chosen.exposure, base.sizes(design))
+def _is_crossover(base: Assumed, exposure: NDArray[np.int64], period: int) -> bool:
+    return not isinstance(base.curve, Constant) and bool(exposure[period] == 1)

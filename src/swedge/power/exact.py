@@ -71,7 +71,8 @@ def exact_power(design: Design, estimator: LinearEstimator, *, draws: int = 100_
     Raises
     ------
     DesignError
-        If the design permits more allocations than can be enumerated, or the link is not the identity.
+        If the design permits more allocations than can be enumerated, if allocations leave out different cells (a staircase, a transition
+        period), or if the link is not the identity.
 
     Examples
     --------
@@ -91,6 +92,7 @@ def exact_power(design: Design, estimator: LinearEstimator, *, draws: int = 100_
         )
     sequences = design.allocations()
     treatment, exposure = design.treatment_of(sequences), design.exposure_of(sequences)
+    _check_shared(np.isnan(treatment))
     shell = _shell(design, base.sizes(design), treatment, exposure)
     weights = estimator.weights(shell).reshape((len(sequences), -1))
     means = base.cell_means(design, base.effect * _shape(base, treatment, exposure))
@@ -98,6 +100,15 @@ def exact_power(design: Design, estimator: LinearEstimator, *, draws: int = 100_
     rejected = _rejections(weights, means, roots, draws, np.random.default_rng(seed), base.alpha)
     power = rejected / draws
     return ExactPower(power, float(np.sqrt(power * (1 - power) / draws)), design.min_p(), len(sequences), draws, base.alpha, base.effect)
+
+
+def _check_shared(left_out: NDArray[np.bool_]) -> None:
+    """Every allocation must leave out the same cells."""
+    if (left_out != left_out[:1]).any():
+        raise DesignError(
+            "Which cells this design leaves out depends on the allocation, so a trial lacks outcomes that other allocations would need and"
+            " its randomisation test is not exact. Use simulate_power with RandomisationTest."
+        )
 
 
 def _rejections(weights: Array, means: Array, roots: Array, draws: int, rng: np.random.Generator, alpha: float) -> int:

@@ -96,10 +96,11 @@ def _clusters(df: pd.DataFrame, columns: Columns, names: tuple[str, ...]) -> Ind
     counts = found.value_counts()
     unknown = sorted(set(counts.index) - set(names))
     if unknown:
-        hints = [f"{name!r} ({counts[name]} rows).{nearest(name, names)}" for name in unknown[:3]]
+        found_as = [(f"{name!r} ({counts[name]} rows)", nearest(name, names)) for name in unknown[:3]]
+        shown = listing([*(f"{rows}.{hint}" if hint else rows for rows, hint in found_as), *unknown[3:]])
         raise DataError(
-            f"{len(unknown)} cluster names are not in the allocation: {listing([*hints, *unknown[3:]])} Correct the spelling, or name"
-            " never-treated clusters in comparators=."
+            f"{len(unknown)} cluster names are not in the allocation: {shown}{'' if shown.endswith('?') else '.'} Correct the spelling, or"
+            " name never-treated clusters in comparators=."
         )
     return np.asarray(found.map({name: i for i, name in enumerate(names)}), dtype=np.int64)
 

@@ -293,10 +293,10 @@ class Trial:
         DataError
             If this is no such stack, or it holds no trial of that number.
         """
-        _stacked(self, which)
+        count = _stacked(self, which)
 
         def part(whole: Any, **tails: int) -> Any:
-            return whole and replace(whole, **{name: _pick(getattr(whole, name), which, tail) for name, tail in tails.items()})
+            return whole and replace(whole, **{name: _pick(getattr(whole, name), which, tail, count) for name, tail in tails.items()})
 
         own: Trial = part(self, treatment=2, exposure=2, offset=2)
         return replace(own, cells=part(self.cells, n=2, mean=3, within=3), patterns=part(self.patterns, n=2, mean=2))
@@ -333,17 +333,18 @@ def _single(trial: Trial) -> None:
         raise DataError(f"This is a stack of trials of shape {trial.shape}; take one with trial.replicate(0).")
 
 
-def _pick(array: NDArray[Any] | None, which: Any, tail: int) -> NDArray[Any] | None:
-    """Part of an array with `tail` axes of its own; one that serves all is shared."""
+def _pick(array: NDArray[Any] | None, which: Any, tail: int, count: int) -> NDArray[Any] | None:
+    """Part of an array with `tail` axes of its own; one that serves all `count` trials is shared."""
     if array is None or array.ndim == tail:
         return array
     alone = 0 if isinstance(which, int | np.integer) else slice(None)
-    return array[alone if array.shape[0] == 1 else which]
+    return array[which if array.shape[0] == count else alone]
 
 
-def _stacked(trial: Trial, which: object) -> None:
+def _stacked(trial: Trial, which: object) -> int:
     if len(trial.shape) != 1:
         raise DataError(f"replicate takes part of a stack with one leading axis; this trial has shape {trial.shape}.")
     count = trial.shape[0]
     if isinstance(which, int | np.integer) and not -count <= which < count:
         raise DataError(f"replicate({which}) of a stack of {count} trials; they are numbered 0 to {count - 1}.")
+    return count

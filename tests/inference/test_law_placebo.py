@@ -1,0 +1,162 @@
+"""Laws of the placebo test: whose cells it uses, what p and the interval are, and what must not move it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import permutations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import reference
+import swedge as sw
+
+Array = np.ndarray
+TREATED = sw.Design.from_matrix([[0, 0, 1, 1], [0, 0, 0, 1]], clusters_per_sequence=[1, 1], clusters=["Avon", "Bute"])
+
+
+def trial_of(seed: int, others: int = 9, effect: float = 0.0, design: sw.Design = TREATED) -> sw.Trial:
+    rng = np.random.default_rng([seed, 5])
+    allocation = design.randomise(seed=seed)
+    shape = (design.n_clusters + others, design.n_periods)
+    mean = rng.standard_normal(shape) + rng.standard_normal((shape[0], 1))
+    mean[: design.n_clusters] += effect * np.nan_to_num(allocation.treatment)
+    return sw.Trial.from_cells(np.full(shape, 10), mean, allocation, comparators=[f"other {k}" for k in range(others)])
+
+
+def every_placebo(trial: sw.Trial) -> Array:
+    """The estimates of all ordered choices of comparators, by plain least squares without the treated clusters."""
+    treated = (trial.arm > 0).any(-1)
+    schedules, outcome = trial.arm[treated], trial.outcome[~treated]
+    found = []
+    for chosen in permutations(range(len(outcome)), int(treated.sum())):
+        treatment = np.zeros(outcome.shape)
+        treatment[list(chosen)] = schedules
+        x = reference.cell_design(treatment, cluster_effects=True)
+        found.append(np.linalg.lstsq(x, outcome.ravel(), rcond=None)[0][0])
+    return np.array(found)
+
+
+def test_the_reference_is_drawn_from_every_choice_of_comparators() -> None:
+    trial = trial_of(1, others=6)
+    possible = every_placebo(trial)
+    result = sw.PlaceboTest(draws=2_000).run(trial, sw.TwoWayFixedEffects())
+    nearest = np.abs(result.reference[:, None] - possible).min(1)
+    assert nearest.max() < 1e-10
+    drawn = np.bincount(np.abs(result.reference[:, None] - possible).argmin(1), minlength=len(possible))
+    # 2,000 draws over 30 equally likely choices: 66.7 each, of standard deviation 8; 4.5 of these
+    assert len(possible) == 30
+    assert np.abs(drawn - 2_000 / 30).max() < 4.5 * 8.03
+
+
+@pytest.mark.parametrize("effect", [0.0, 1e6])
+def test_p_adds_one_to_both_counts(effect: float) -> None:
+    result = sw.PlaceboTest(draws=99).run(trial_of(2, effect=effect), sw.TwoWayFixedEffects())
+    beyond = int((np.abs(result.reference) >= abs(result.estimate) * (1 - 1e-9)).sum())
+    assert result.p_value == (beyond + 1) / 100
+    assert result.p_value >= result.min_p == 1 / 100
+    assert result.n_allocations == 99
+    assert not result.exact
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_interval_is_the_set_of_effects_not_rejected(seed: int) -> None:
+    """Each end is probed by taking an effect out of the data and testing again with the same draws."""
+    trial = trial_of(seed, effect=1.0)
+    test = sw.PlaceboTest(draws=199, seed=seed, level=0.9)
+    low, high = test.run(trial, sw.TwoWayFixedEffects()).conf_int
+    for end, outwards in ((low, -1), (high, 1)):
+        inside, outside = (test.run(trial.without(end + step), sw.TwoWayFixedEffects()) for step in (-1e-6 * outwards, 1e-6 * outwards))
+        assert inside.p_value > 0.1 + 1e-9
+        assert outside.p_value <= 0.1 + 1e-9
+
+
+def test_treated_clusters_take_no_part_in_the_reference() -> None:
+    trial = trial_of(3)
+    wild = trial.outcome.copy()
+    wild[:2] = [[1e3, -1e3, 5e3, 0], [7e3, 0, 0, -9e3]]
+    other = replace(trial, cells=replace(trial.cells, mean=wild[..., None]))
+    for estimator in (sw.TwoWayFixedEffects(), sw.WithinPeriod(), sw.FixedEffects()):
+        plain, moved = (sw.PlaceboTest(draws=50).run(t, estimator) for t in (trial, other))
+        assert moved.reference == pytest.approx(plain.reference, abs=1e-9)
+        assert moved.estimate != plain.estimate
+
+
+def test_scatter_of_the_treated_clusters_takes_no_part_either() -> None:
+    """Individual covariates and a mixed model's variances, against the same test on rows from which the treated clusters were removed."""
+    rng = np.random.default_rng(0)
+    allocation = TREATED.randomise(seed=0)
+    names = [*TREATED.clusters, *(f"other {k}" for k in range(8))]
+    la, period = (index.ravel().repeat(6) for index in np.indices((10, 4)))
+    score = rng.standard_normal(len(la)) * np.where(la < 2, 9.0, 1.0)
+    frame = pd.DataFrame({"la": np.array(names)[la], "period": period + 1, "score": score})
+    frame["y"] = np.where(la < 2, -5.0, 0.7) * score + rng.standard_normal(len(la))
+    trial = sw.Trial.from_frame(frame, allocation, cluster="la", period="period", outcome="y", covariates="score", comparators=names[2:])
+    result = sw.PlaceboTest(draws=20, seed=4).run(trial, sw.FixedEffects())
+    rest = frame[la >= 2]
+    indicators = np.column_stack([pd.get_dummies(rest.period), pd.get_dummies(rest.la).iloc[:, 1:], rest.score]).astype(float)
+    possible = []
+    for chosen in permutations(names[2:], 2):
+        treated = np.zeros(len(rest))
+        for name, schedule in zip(chosen, trial.arm[:2], strict=True):
+            treated[(rest.la == name).to_numpy()] = schedule[rest.period[rest.la == name] - 1]
+        possible.append(np.linalg.lstsq(np.column_stack([treated, indicators]), rest.y, rcond=None)[0][0])
+    assert np.abs(result.reference[:, None] - np.array(possible)).min(1).max() < 1e-8
+    mixed = sw.PlaceboTest(draws=5).run(trial, sw.MixedModel(sw.Exchangeable(), df="normal"))
+    assert np.isfinite(mixed.reference).all()
+
+
+def test_scatter_pooled_over_all_clusters_is_refused_where_it_matters() -> None:
+    trial = trial_of(1)
+    pooled = replace(trial, cells=replace(trial.cells, within=np.full((1, 1, 1), 300.0)))
+    with pytest.raises(sw.DataError, match=r"one scatter for all clusters.*Pass one matrix a cluster"):
+        sw.PlaceboTest(draws=9).run(pooled, sw.MixedModel(sw.Exchangeable()))
+    plain = sw.PlaceboTest(draws=9).run(trial, sw.TwoWayFixedEffects())
+    assert sw.PlaceboTest(draws=9).run(pooled, sw.TwoWayFixedEffects()).reference.tolist() == plain.reference.tolist()
+
+
+def test_too_few_draws_for_the_level_say_so() -> None:
+    few = sw.PlaceboTest(draws=10).run(trial_of(1), sw.TwoWayFixedEffects())
+    assert few.conf_int.tolist() == [-np.inf, np.inf]
+    assert any("0.091" in note and "whole line" in note and "Draw more" in note for note in few.notes)
+    enough = sw.PlaceboTest(draws=19).run(trial_of(1), sw.TwoWayFixedEffects())
+    assert np.isfinite(enough.conf_int).all()
+    assert not any("whole line" in note for note in enough.notes)
+
+
+def test_fits_that_fail_count_as_extreme_and_widen_the_interval() -> None:
+    """Three comparators never see an event: a logit with one of them treated on paper separates."""
+    rng = np.random.default_rng(1)
+    trial = trial_of(1, others=8)
+    events = rng.binomial(40, 0.4, (10, 4))
+    events[7:, 2:] = 0
+    binomial = replace(trial, family="binomial", cells=replace(trial.cells, n=np.full((10, 4), 40.0), mean=events[..., None] / 40))
+    result = sw.PlaceboTest(draws=99).run(binomial, sw.FixedEffects())
+    failed = int(np.isnan(result.reference).sum())
+    assert 0 < failed < 99
+    reached = int((np.abs(result.reference) >= abs(result.estimate) * (1 - 1e-9)).sum())
+    assert result.p_value == (reached + failed + 1) / 100
+    assert any(f"{failed} of 99 placebo fits failed and count as extreme" in note for note in result.notes)
+    assert failed > 5
+    assert result.conf_int.tolist() == [-np.inf, np.inf], "more than 5% of the draws are infinitely far"
+
+
+def test_the_seed_settles_the_draws_and_zero_is_one() -> None:
+    draws = [sw.PlaceboTest(draws=30, seed=seed).run(trial_of(1), sw.TwoWayFixedEffects()).reference.tolist() for seed in (0, 0, 1)]
+    assert draws[0] == draws[1] != draws[2]
+
+
+def test_a_panel_without_a_design_is_what_it_is_for() -> None:
+    rng = np.random.default_rng(3)
+    years, names = np.arange(2015, 2023), [f"la {k:02d}" for k in range(14)]
+    frame = pd.DataFrame([(name, year) for name in names for year in years], columns=["la", "year"])
+    frame["first"] = frame.la.map({names[0]: 2018, names[1]: 2020}).fillna(0)
+    frame["rate"] = rng.standard_normal(len(frame)) + 40 * ((frame["first"] > 0) & (frame.year >= frame["first"]))
+    panel = sw.Trial.from_panel(frame, cluster="la", period="year", outcome="rate", first_treated="first")
+    result = sw.PlaceboTest(draws=199).run(panel, sw.TwoWayFixedEffects())
+    assert result.p_value == 1 / 200
+    assert result.conf_int[0] < 40 < result.conf_int[1]
+    assert any("2 of 12 comparators" in note and "not on randomisation" in note for note in result.notes)
+    with pytest.raises(sw.DataError, match="PlaceboTest"):
+        sw.RandomisationTest().run(panel, sw.TwoWayFixedEffects())
