@@ -63,8 +63,8 @@ _ADVICE = {
     Status.NO_VARIATION: "Every outcome is the same, so there is nothing to estimate. Check that the right column was passed.",
     Status.NO_RESIDUAL: "Individuals hardly differ within their cells, so the likelihood has no maximum. Check that the outcome is one"
     " value an individual, or analyse the cell means: MixedModel(Exchangeable()) on a trial built without within=.",
-    Status.ONE_CLUSTER: "One cluster alone carries this effect: the model fits its cells exactly, so a cluster-robust variance has nothing to"
-    " measure the error by. Use PlaceboTest with comparators, RandomisationTest, MixedModel, or vcov='overdispersed'.",
+    Status.ONE_CLUSTER: "One cluster alone carries this effect: the model fits its cells exactly, so a cluster-robust variance has nothing"
+    " to measure the error by. Use PlaceboTest with comparators, RandomisationTest, MixedModel, or vcov='overdispersed'.",
     Status.NO_DEGREES_OF_FREEDOM: "No degrees of freedom are left for the variance. Use fewer coefficients or another variance.",
 }
 

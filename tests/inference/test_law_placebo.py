@@ -38,25 +38,51 @@ def every_placebo(trial: sw.Trial) -> Array:
     return np.array(found)
 
 
-def test_the_reference_is_drawn_from_every_choice_of_comparators() -> None:
+ALIKE = sw.Design.from_matrix([[0, 0, 1, 1]], clusters_per_sequence=[3])
+
+
+def test_few_placebos_are_tried_once_each() -> None:
     trial = trial_of(1, others=6)
+    result = sw.PlaceboTest().run(trial, sw.TwoWayFixedEffects())
+    assert result.n_allocations == 30
+    assert np.sort(result.reference) == pytest.approx(np.sort(every_placebo(trial)), abs=1e-10)
+    assert any("30 different placebos" in note for note in result.notes)
+
+
+def test_treated_clusters_of_one_schedule_are_interchangeable() -> None:
+    """Choices, not orders: 7 over 3 is 35, where the orders would be 210."""
+    trial = trial_of(1, others=7, design=ALIKE)
+    result = sw.PlaceboTest().run(trial, sw.TwoWayFixedEffects())
+    possible = np.unique(every_placebo(trial).round(9))
+    assert result.n_allocations == len(possible) == 35
+    assert np.sort(result.reference) == pytest.approx(possible, abs=1e-8)
+    many = sw.Design.from_matrix([[0, 1]], clusters_per_sequence=[9])
+    assert sw.PlaceboTest().run(trial_of(1, others=11, design=many), sw.TwoWayFixedEffects()).n_allocations == 55  # of 20 million orders
+
+
+def test_many_placebos_are_drawn_evenly() -> None:
+    trial = trial_of(1, others=7)
     possible = every_placebo(trial)
-    result = sw.PlaceboTest(draws=2_000).run(trial, sw.TwoWayFixedEffects())
-    nearest = np.abs(result.reference[:, None] - possible).min(1)
-    assert nearest.max() < 1e-10
-    drawn = np.bincount(np.abs(result.reference[:, None] - possible).argmin(1), minlength=len(possible))
-    # 2,000 draws over 30 equally likely choices: 66.7 each, of standard deviation 8; 4.5 of these
-    assert len(possible) == 30
-    assert np.abs(drawn - 2_000 / 30).max() < 4.5 * 8.03
+    assert len(possible) == 42
+    drawn = np.zeros(42)
+    for seed in range(60):
+        reference_of = sw.PlaceboTest(draws=41, seed=seed).run(trial, sw.TwoWayFixedEffects()).reference
+        apart = np.abs(reference_of[:, None] - possible)
+        assert apart.min(1).max() < 1e-10
+        drawn += np.bincount(apart.argmin(1), minlength=42)
+    mean = 60 * 41 / 42
+    assert np.abs(drawn - mean).max() < 4.5 * np.sqrt(mean)  # 1 in 3,500 for the worst of 42
 
 
+@pytest.mark.parametrize("draws", [50, 999], ids=["sampled", "enumerated"])
 @pytest.mark.parametrize("effect", [0.0, 1e6])
-def test_p_adds_one_to_both_counts(effect: float) -> None:
-    result = sw.PlaceboTest(draws=99).run(trial_of(2, effect=effect), sw.TwoWayFixedEffects())
+def test_p_adds_one_to_both_counts(effect: float, draws: int) -> None:
+    result = sw.PlaceboTest(draws=draws).run(trial_of(2, effect=effect), sw.TwoWayFixedEffects())
+    count = min(draws, 72)
     beyond = int((np.abs(result.reference) >= abs(result.estimate) * (1 - 1e-9)).sum())
-    assert result.p_value == (beyond + 1) / 100
-    assert result.p_value >= result.min_p == 1 / 100
-    assert result.n_allocations == 99
+    assert result.n_allocations == len(result.reference) == count
+    assert result.p_value == (beyond + 1) / (count + 1)
+    assert result.p_value >= result.min_p == 1 / (count + 1)
     assert not result.exact
 
 
@@ -119,7 +145,7 @@ def test_scatter_pooled_over_all_clusters_is_refused_where_it_matters() -> None:
 def test_too_few_draws_for_the_level_say_so() -> None:
     few = sw.PlaceboTest(draws=10).run(trial_of(1), sw.TwoWayFixedEffects())
     assert few.conf_int.tolist() == [-np.inf, np.inf]
-    assert any("0.091" in note and "whole line" in note and "Draw more" in note for note in few.notes)
+    assert any("0.091" in note and "whole line" in note for note in few.notes)
     enough = sw.PlaceboTest(draws=19).run(trial_of(1), sw.TwoWayFixedEffects())
     assert np.isfinite(enough.conf_int).all()
     assert not any("whole line" in note for note in enough.notes)
@@ -132,13 +158,13 @@ def test_fits_that_fail_count_as_extreme_and_widen_the_interval() -> None:
     events = rng.binomial(40, 0.4, (10, 4))
     events[7:, 2:] = 0
     binomial = replace(trial, family="binomial", cells=replace(trial.cells, n=np.full((10, 4), 40.0), mean=events[..., None] / 40))
-    result = sw.PlaceboTest(draws=99).run(binomial, sw.FixedEffects())
+    result = sw.PlaceboTest(draws=40).run(binomial, sw.FixedEffects())
     failed = int(np.isnan(result.reference).sum())
-    assert 0 < failed < 99
+    assert 0 < failed < 40
     reached = int((np.abs(result.reference) >= abs(result.estimate) * (1 - 1e-9)).sum())
-    assert result.p_value == (reached + failed + 1) / 100
-    assert any(f"{failed} of 99 placebo fits failed and count as extreme" in note for note in result.notes)
-    assert failed > 5
+    assert result.p_value == (reached + failed + 1) / 41
+    assert any(f"{failed} of 40 placebo fits failed and count as extreme" in note for note in result.notes)
+    assert failed > 0.05 * 41
     assert result.conf_int.tolist() == [-np.inf, np.inf], "more than 5% of the draws are infinitely far"
 
 
@@ -155,7 +181,8 @@ def test_a_panel_without_a_design_is_what_it_is_for() -> None:
     frame["rate"] = rng.standard_normal(len(frame)) + 40 * ((frame["first"] > 0) & (frame.year >= frame["first"]))
     panel = sw.Trial.from_panel(frame, cluster="la", period="year", outcome="rate", first_treated="first")
     result = sw.PlaceboTest(draws=199).run(panel, sw.TwoWayFixedEffects())
-    assert result.p_value == 1 / 200
+    assert result.n_allocations == 12 * 11
+    assert result.p_value == 1 / 133
     assert result.conf_int[0] < 40 < result.conf_int[1]
     assert any("2 of 12 comparators" in note and "not on randomisation" in note for note in result.notes)
     with pytest.raises(sw.DataError, match="PlaceboTest"):

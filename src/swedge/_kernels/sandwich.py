@@ -39,8 +39,8 @@ _CORRECTIONS: dict[str, Callable[[Array], Array]] = {
 class Robust(NamedTuple):
     """``variance`` and Satterthwaite ``df`` of each contrast, ``(..., K)``, and the share of it that single clusters fit exactly.
 
-    `alone` is the squared length of a contrast along directions that one cluster alone informs, over its whole squared length. Residuals there
-    are zero by the normal equations, so that no cluster-robust variance sees that part of the estimate's error.
+    `alone` is the squared length of a contrast along directions that one cluster alone informs, over its whole squared length. Residuals
+    there are zero by the normal equations, so that no cluster-robust variance sees that part of the estimate's error.
     """
 
     variance: Array

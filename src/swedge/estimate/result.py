@@ -21,6 +21,8 @@ Array = NDArray[np.float64]
 COLUMNS = ("term", "estimate", "std_error", "statistic", "df", "p_value", "conf_low", "conf_high", "estimand", "estimator", "status")
 
 
+# A cluster-robust variance is refused when single clusters fit more than this share of the contrast exactly, and noted above the second.
+ONE_CLUSTER, SOME_CLUSTER = 0.5, 0.01
 # A standard error below this share of the estimate is what rounding leaves of a fit without residuals.
 EXACT = 1e-10
 
@@ -169,8 +171,11 @@ def assemble(
     status: NDArray[np.int8],
     wording: Wording,
     details: dict[str, Array] | None = None,
+    alone: Array | None = None,
 ) -> Estimate:
     """An estimate from rows ``(R or 1, K)`` of estimate, variance and df, and statuses ``(R or 1,)``.
+
+    `alone` is the share of each contrast that single clusters fit exactly, which a cluster-robust variance does not see.
 
     Where a status is not usable, or no df are left, the numbers become nan. A fit without residuals has no df left, whatever the formula
     for them says.
@@ -179,6 +184,8 @@ def assemble(
     lost = np.where(np.isfinite(variance).all(-1), Status.OK, Status.RANK_DEFICIENT)
     spent = ~(df > 0) | (variance <= EXACT**2 * estimate**2)
     bad = np.where(spent.any(-1), Status.NO_DEGREES_OF_FREEDOM, lost)
+    blind = np.zeros(1) if alone is None else np.nan_to_num(alone).max(-1)
+    bad = np.where(blind > ONE_CLUSTER, Status.ONE_CLUSTER, bad)
     code = np.where(status <= Status.SINGULAR, np.maximum(bad, status), status)
     usable = (code <= Status.SINGULAR)[:, None]
     arrays = [_shaped(np.where(usable, rows, np.nan), trial.shape) for rows in (estimate, np.sqrt(variance), df)]
@@ -193,8 +200,17 @@ def assemble(
         estimator=wording.estimator,
         scale=wording.scale,
         methods=wording.methods,
-        notes=wording.notes,
+        notes=(*wording.notes, *_blind_spot(float(blind.max(initial=0.0)))),
         details=shown,
+    )
+
+
+def _blind_spot(share: float) -> tuple[str, ...]:
+    if share <= SOME_CLUSTER:
+        return ()
+    return (
+        f"{share:.0%} of this effect rests on cells that one cluster alone informs, and their error is not in the cluster-robust standard"
+        " error: it is too small.",
     )
 
 

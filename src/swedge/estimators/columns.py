@@ -72,6 +72,19 @@ def covariate_means(trial: Trial) -> Array:
     return np.asarray((means - centre) * (weight > 0))
 
 
+def informed(trial: Trial) -> Array:
+    """How many clusters have data, ``(R,)``."""
+    counts = (trial.n > 0).any(-1).sum(-1)
+    return np.broadcast_to(counts, trial.shape).ravel().astype(float)
+
+
+def counted(trial: Trial) -> str:
+    """Clusters, periods and, where cells count individuals, individuals of one trial or a stack, for a sentence."""
+    people = trial.n.sum((-2, -1))
+    shown = "" if trial.shape or float(people) == (trial.n > 0).sum() else f", {float(people):,.0f} individuals"
+    return f"{informed(trial).max():.0f} clusters, {trial.n.shape[-1]} periods{shown}"
+
+
 def adjusted_for(trial: Trial) -> str:
     """The covariates' names for a sentence, each once: ``C(gender)``'s many columns are one name."""
     names = dict.fromkeys(re.sub(r"\[[^]]*\]", "", column) for column in trial.covariates)

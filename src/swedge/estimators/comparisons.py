@@ -12,7 +12,7 @@ from swedge._kernels.least_squares import fit_cells
 from swedge._kernels.sandwich import cluster_robust
 from swedge.errors import FitError, nearest
 from swedge.estimate import Estimate, LinearEstimator, Wording, assemble
-from swedge.estimators.columns import adjusted_for, cluster_columns, period_columns, stack_columns
+from swedge.estimators.columns import adjusted_for, cluster_columns, counted, informed, period_columns, stack_columns
 from swedge.estimators.pieces import full
 from swedge.trial import Trial
 
@@ -68,10 +68,12 @@ class _IndicatorRegression(LinearEstimator):
         fit = fit_cells(full(x, trial, 3) * (weight > 0)[:, None], weight, y)
         contrasts = np.eye(x.shape[-3])[-1:]
         robust = cluster_robust(self.vcov, fit.root, fit.crossed, fit.scores, contrasts)
-        freedom = {"clusters": len(trial.clusters) - 1.0, "normal": np.inf}.get(self.df)
-        df = robust.df if freedom is None else np.full_like(robust.df, freedom)
+        freedom = {"clusters": informed(trial)[:, None] - 1.0, "normal": np.inf}.get(self.df, robust.df)
+        df = np.broadcast_to(freedom, robust.df.shape)
         wording = Wording(type(self).__name__, "treatment effect", "identity", self._methods(trial), (*trial.notes, *_left_out(trial)))
-        return assemble(trial, ("treatment",), (fit.beta @ contrasts.T, robust.variance, df), fit.status(weight, y), wording)
+        return assemble(
+            trial, ("treatment",), (fit.beta @ contrasts.T, robust.variance, df), fit.status(weight, y), wording, alone=robust.alone
+        )
 
     @abstractmethod
     def _methods(self, trial: Trial) -> str:
@@ -110,7 +112,7 @@ class WithinPeriod(_IndicatorRegression):
         return (
             f"Within-period comparison of treated and control clusters ({self.weigh} cluster weights), {self.vcov} cluster-robust"
             f" standard errors and"
-            f" {DF_WORDS[self.df]} degrees of freedom; {len(trial.clusters)} clusters, {trial.n.shape[-1]} periods."
+            f" {DF_WORDS[self.df]} degrees of freedom; {counted(trial)}."
         )
 
 
@@ -145,7 +147,7 @@ class TwoWayFixedEffects(_IndicatorRegression):
         return (
             f"Two-way fixed effects regression of cell means{against} ({self.weigh} cell weights), {self.vcov} cluster-robust standard"
             f" errors and"
-            f" {DF_WORDS[self.df]} degrees of freedom; {len(trial.clusters)} clusters, {trial.n.shape[-1]} periods."
+            f" {DF_WORDS[self.df]} degrees of freedom; {counted(trial)}."
         )
 
 

@@ -11,7 +11,17 @@ from swedge._kernels.sandwich import cluster_robust
 from swedge.assumptions import Constant, EffectCurve, Estimand
 from swedge.errors import FitError, nearest
 from swedge.estimate import Estimate, Estimator, Wording, assemble
-from swedge.estimators.columns import adjusted_for, cluster_columns, effects, padded, period_columns, stack_columns, without_effect
+from swedge.estimators.columns import (
+    adjusted_for,
+    cluster_columns,
+    counted,
+    effects,
+    informed,
+    padded,
+    period_columns,
+    stack_columns,
+    without_effect,
+)
 from swedge.estimators.pieces import Pieces, gaussian_pieces, glm_pieces
 from swedge.trial import Trial
 
@@ -97,33 +107,38 @@ class FixedEffects(Estimator):
         contrasts = padded(parts.contrasts, base.shape[-3], len(trial.covariates))
         boil = gaussian_pieces if trial.family == "gaussian" else glm_pieces
         pieces = boil(trial, stack_columns(base, parts.columns), self.vcov in ROBUST)
-        variance, natural = self._variance(pieces, contrasts)
+        variance, natural, alone = self._variance(pieces, contrasts)
         numbers = (pieces.beta @ contrasts.T, variance, self._freedom(trial, natural))
         wording = Wording(
             f"FixedEffects {self.vcov}", parts.estimand, trial.maths.link, self._methods(trial), (*trial.notes, *self._warnings(trial))
         )
-        return assemble(trial, parts.terms, numbers, pieces.status, wording, {"dispersion": pieces.excess / pieces.dispersion})
+        details = {"dispersion": pieces.excess / pieces.dispersion}
+        return assemble(trial, parts.terms, numbers, pieces.status, wording, details, alone)
 
-    def _variance(self, pieces: Pieces, contrasts: Array) -> tuple[Array, Array]:
-        """Variances and their own df, ``(R, K)``."""
+    def _variance(self, pieces: Pieces, contrasts: Array) -> tuple[Array, Array, Array | None]:
+        """Variances, their own df, and what a robust variance does not see, ``(R, K)``."""
         if self.vcov in ROBUST:
             return cluster_robust(self.vcov, pieces.root, pieces.crossed, pieces.scores, contrasts)
         scale, freedom = pieces.dispersion, pieces.dispersion_df
         if self.vcov == "overdispersed":
             scale, freedom = np.maximum(pieces.excess, pieces.dispersion), pieces.excess_df
         variance = scale[:, None] * ((pieces.root @ contrasts.T) ** 2).sum(-2)
-        return variance, np.broadcast_to(freedom[:, None], variance.shape)
+        return variance, np.broadcast_to(freedom[:, None], variance.shape), None
 
     def _freedom(self, trial: Trial, natural: Array) -> Array:
-        fixed = {"clusters": len(trial.clusters) - 1.0, "normal": np.inf}
-        return np.full_like(natural, fixed[self.df_method]) if self.df_method in fixed else natural
+        fixed = {"clusters": informed(trial)[:, None] - 1.0, "normal": np.inf}
+        return np.broadcast_to(fixed[self.df_method], natural.shape) if self.df_method in fixed else natural
 
     def _warnings(self, trial: Trial) -> tuple[str, ...]:
-        if len(trial.clusters) < 40 and (self.vcov in ("CR0", "CR1", "model") or self.df == "normal"):
+        clusters = int(informed(trial).max())
+        if self.vcov == "overdispersed":
             return (
-                f"{self.vcov} with {self.df_method} df rejects too often with {len(trial.clusters)} clusters: see"
-                f" swedge.studies.size_table, which"
-                " reproduces its size on the Family Safeguarding trial. Report CR2 with Satterthwaite df beside it.",
+                "The overdispersed variance assumes that cluster-by-period noise is alike in all clusters and independent between periods.",
+            )
+        if clusters < 40 and (self.vcov in ("CR0", "CR1", "model") or self.df == "normal"):
+            return (
+                f"{self.vcov} with {DF_WORDS[self.df_method]} df is not safe with {clusters} clusters: swedge.studies.size_table shows the size of"
+                " such analyses on Family Safeguarding trials. Report CR2 with Satterthwaite df beside it.",
             )
         return ()
 
@@ -134,5 +149,5 @@ class FixedEffects(Estimator):
         )
         return (
             f"{model} regression with fixed cluster and period effects{adjusted_for(trial)}, {variance} standard errors and"
-            f" {DF_WORDS[self.df_method]} degrees of freedom; {len(trial.clusters)} clusters, {trial.n.shape[-1]} periods."
+            f" {DF_WORDS[self.df_method]} degrees of freedom; {counted(trial)}."
         )

@@ -18,8 +18,10 @@ from swedge.estimate import Estimate, Estimator, Wording, assemble
 from swedge.estimators.columns import (
     Effects,
     adjusted_for,
+    counted,
     covariate_means,
     effects,
+    informed,
     padded,
     period_columns,
     slots,
@@ -175,7 +177,7 @@ class MixedModel(Estimator):
             )
 
     def _freedom(self, trial: Trial, natural: Array) -> Array:
-        return np.full_like(natural, len(trial.clusters) - 2.0) if self.df == "clusters" else natural
+        return np.broadcast_to(informed(trial)[:, None] - 2.0, natural.shape) if self.df == "clusters" else natural
 
     def _assemble(
         self,
@@ -215,7 +217,7 @@ class MixedModel(Estimator):
         terms = "cluster and cluster-by-period" if self.nested else "cluster"
         return (
             f"{kind} with fixed period effects and random {terms} effects{adjusted_for(trial)}, fitted by {criterion},"
-            f" {DF_WORDS[self.df]} degrees of freedom; {len(trial.clusters)} clusters, {trial.n.shape[-1]} periods."
+            f" {DF_WORDS[self.df]} degrees of freedom; {counted(trial)}."
         )
 
 

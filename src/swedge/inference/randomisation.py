@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from swedge._kernels.permutation import Accepted, accepted_effects, exceedances
+from swedge.assumptions import Constant
 from swedge.design import Design
 from swedge.design.validation import seed_number, whole
 from swedge.errors import DataError, FitError, nearest
@@ -19,7 +21,10 @@ Array = NDArray[np.float64]
 # Above this many allocations the reference is sampled unless draws= says otherwise.
 ENUMERATE = 20_000
 DRAWS = 9_999
-BISECTIONS = 26
+# Rounds that narrow an end of the interval to a ninth each; points a scan takes over its length, and lengths it covers on either side.
+NARROWINGS = 8
+SCAN = 8
+REACH = 5
 DOUBLINGS = 30
 
 
@@ -44,7 +49,9 @@ class RandomisationTest:
     Notes
     -----
     Enumerated p is ``b / m`` over the `m` permitted allocations, sampled p ``(b + 1) / (m + 1)``: a p of 0 cannot occur. The interval is
-    ``{theta: p(theta) > 1 - level}`` for an effect that is a constant shift on the estimator's scale; if ``1 - level`` is below the
+    ``{theta: p(theta) > 1 - level}`` for an effect that is a constant shift on the estimator's scale: exactly for linear estimators; for
+    others the hull of the piece around the estimate and of what a scan of five times its length on either side finds. On a link scale an effect other than
+    none leaves the other allocations' outcomes undetermined, and the test of it is approximate. If ``1 - level`` is below the
     smallest attainable p it is the whole line, and the interval at the best attainable level is offered beside it.
 
     References
@@ -104,7 +111,7 @@ class RandomisationTest:
             np.asarray(estimator.point(trial)) if self.statistic == "t" else observed,
             f"randomisation ({self.statistic})",
             self.level,
-            _smallest_p(trial, design, reference, exact),
+            _smallest_p(trial, design, estimator, len(sequences), exact),
             reference,
             len(sequences),
             exact and not _uncollected(trial),
@@ -162,44 +169,68 @@ class RandomisationTest:
             return accepted_effects(result.reference, slopes, float(result.statistic), alpha, extra, unit)
         return self._search(result, trial, estimator, sequences, alpha)
 
-    def _p(self, trial: Trial, estimator: Estimator, sequences: NDArray[np.int64], effect: float, exact: bool) -> float:
-        shifted = estimator.null(trial, effect)
-        try:
-            observed = self._statistic(shifted, estimator)
-        except FitError:  # an effect at which the model cannot be fitted cannot be rejected
-            return 1.0
-        return float(_share(self._reference(shifted, estimator, sequences), observed, self._unit(shifted, estimator), exact))
+    def _p(self, trial: Trial, estimator: Estimator, sequences: NDArray[np.int64], effects: Array) -> Array:
+        """Give the p of each of some effects ``(G,)``; an effect at which the model cannot be fitted cannot be rejected."""
+        shifted = estimator.null(trial, effects)
+        observed = self._statistic(shifted, estimator)
+        reference = self._reference(shifted, estimator, sequences)
+        return _share(reference, observed, self._unit(shifted, estimator), _enumerated(trial, sequences))
 
     def _search(self, result: TestResult, trial: Trial, estimator: Estimator, sequences: NDArray[np.int64], alpha: float) -> Accepted:
-        """Ends of the accepted effects around the estimate, by doubling and bisection."""
+        """Hull of the accepted effects: the piece around the estimate, and what a scan finds beyond."""
         centre = float(result.estimate)
         estimates = self._reference_estimates(trial, estimator, sequences)
         unit = float(np.std(estimates[np.isfinite(estimates)])) if np.isfinite(estimates).any() else 0.0
         unit = unit or max(abs(centre), 1.0)
 
-        def accepts(effect: float) -> bool:
-            return self._p(trial, estimator, sequences, effect, _enumerated(trial, sequences)) > alpha + 1e-12
+        def accepts(effects: Array) -> NDArray[np.bool_]:
+            return self._p(trial, estimator, sequences, effects) > alpha + 1e-12
 
-        return Accepted(_edge(accepts, centre, -unit), _edge(accepts, centre, unit), True)
+        low, high = (_edge(accepts, centre, sign * unit) for sign in (-1, 1))
+        return _scanned(accepts, low, high)
 
     def _reference_estimates(self, trial: Trial, estimator: Estimator, sequences: NDArray[np.int64]) -> Array:
         return np.asarray(estimator.point(trial.reallocated(sequences[: min(len(sequences), 200)])))
 
 
-def _edge(accepts, centre: float, unit: float) -> float:  # type: ignore[no-untyped-def]  # a local predicate of one float
-    """Where acceptance ends, going from `centre` in steps that double; infinite if it never does."""
+Accepts = Callable[[Array], NDArray[np.bool_]]
+
+
+def _edge(accepts: Accepts, centre: float, unit: float) -> float:
+    """Where acceptance first ends, going from `centre` in steps that double; infinite if it never does."""
     inside, step = centre, unit
     for _ in range(DOUBLINGS):
         outside = centre + step
-        if not accepts(outside):
-            break
+        if not accepts(np.array([outside]))[0]:
+            return _refined(accepts, inside, outside)
         inside, step = outside, 2 * step
-    else:
-        return float(np.sign(unit) * np.inf)
-    for _ in range(BISECTIONS):
-        middle = (inside + outside) / 2
-        inside, outside = (middle, outside) if accepts(middle) else (inside, middle)
+    return float(np.sign(unit) * np.inf)
+
+
+def _refined(accepts: Accepts, inside: float, outside: float) -> float:
+    """The end between an accepted and a rejected effect, each round narrowing it to a ninth."""
+    for _ in range(NARROWINGS):
+        between = np.linspace(inside, outside, 10)
+        kept = accepts(between[1:-1])
+        last = int(np.argmin(np.append(kept, False)))
+        inside, outside = float(between[last]), float(between[last + 1])
     return (inside + outside) / 2
+
+
+def _scanned(accepts: Accepts, low: float, high: float) -> Accepted:
+    """The hull after a scan of the piece from `low` to `high`, and of `REACH` times its length on either side."""
+    step = (high - low) / SCAN
+    if not 0 < step < np.inf:
+        return Accepted(low, high, True)
+    connected = bool(accepts(np.linspace(low, high, SCAN + 1)[1:-1]).all())
+    ends = []
+    for end, away in ((low, -step), (high, step)):
+        grid = end + away * np.arange(1, SCAN * REACH + 1)
+        found = np.flatnonzero(accepts(grid))
+        connected &= not len(found)
+        last = float(grid[found[-1]]) if len(found) else end
+        ends.append(_refined(accepts, last, last + away) if len(found) else end)
+    return Accepted(ends[0], ends[1], connected)
 
 
 def one_effect(value: Array, trial: Trial, estimator: Estimator) -> Array:
@@ -231,15 +262,12 @@ def _share(reference: Array, observed: Array, unit: Array, exact: bool) -> Array
     return np.asarray(np.maximum(count, 1) / len(reference) if exact else (count + 1) / (len(reference) + 1))
 
 
-def _smallest_p(trial: Trial, design: Design, reference: Array, exact: bool) -> float:
-    """Smallest p that the test can give: mirror images tie (not with comparators, which stand still), and so may the largest statistics."""
-    count = len(reference)
+def _smallest_p(trial: Trial, design: Design, estimator: Estimator, count: int, exact: bool) -> float:
+    """Smallest p that the test can give. Mirror images tie for a constant effect, and only where nothing stands still: comparators do."""
     if not exact:
         return 1 / (count + 1)
-    known = 1 / count if trial.comparators else design.min_p()
-    if trial.shape or np.isnan(reference).any():
-        return known
-    return max(known, float(exceedances(reference, np.abs(reference).max())) / count)
+    constant = isinstance(getattr(estimator, "effect", Constant()), Constant)
+    return design.min_p() if constant and not trial.comparators else 1 / count
 
 
 def _enumerated(trial: Trial, sequences: NDArray[np.int64]) -> bool:

@@ -247,8 +247,10 @@ class Scenario:
         treatment, exposure = design.treatment_of(drawn), design.exposure_of(drawn)
         n = self._counts(design, treatment, rng)
         predictor = self.centre(design) + self._random(design, treatment, rng) + self._effects(design, treatment, exposure)
-        outcome = self._outcomes(predictor, np.where(np.isnan(treatment), 0.0, n), rng)
-        cells = Cells(n, outcome.mean[..., None], outcome.within)
+        # Cells that an allocation leaves out are not collected: they hold nobody, under any other allocation too.
+        n = np.where(np.isnan(treatment), 0.0, n) if np.isnan(treatment).any() else n
+        outcome = self._outcomes(predictor, n, rng)
+        cells = Cells(n, np.where(n > 0, outcome.mean, 0.0)[..., None], outcome.within)
         periods = tuple(range(1, design.n_periods + 1))
         return Trial(cells, treatment, exposure, ANALYSED_AS[self.family], design.clusters, design=design, periods=periods)
 
