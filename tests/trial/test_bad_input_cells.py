@@ -140,7 +140,7 @@ def test_a_mean_is_not_asked_for_where_nobody_was_observed() -> None:
     trial = made(nobody, np.where(nobody > 0, MEAN, np.nan), family="binomial")
     assert trial.n.sum() == 90
     assert trial.tidy().outcome.isna().sum() == 3
-    assert np.isfinite(sw.WithinPeriod().fit(trial).estimate)
+    assert np.isfinite(sw.WithinPeriod().point(trial))
 
 
 def test_a_nan_covariate_where_nobody_was_observed_does_not_spread() -> None:

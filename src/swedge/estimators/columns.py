@@ -78,6 +78,15 @@ def informed(trial: Trial) -> Array:
     return np.broadcast_to(counts, trial.shape).ravel().astype(float)
 
 
+def estimated(parts: Effects) -> str:
+    """What the sentence says of an effect that is no single constant."""
+    if parts.estimand == "treatment effect":
+        return ""
+    return f" and {parts.columns.shape[-3]} effects by time since crossover" + (
+        f" (read as {parts.estimand})" if len(parts.terms) == 1 else ""
+    )
+
+
 def counted(trial: Trial) -> str:
     """Clusters, periods and, where cells count individuals, individuals of one trial or a stack, for a sentence."""
     people = trial.n.sum((-2, -1))

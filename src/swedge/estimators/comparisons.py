@@ -68,8 +68,8 @@ class _IndicatorRegression(LinearEstimator):
         fit = fit_cells(full(x, trial, 3) * (weight > 0)[:, None], weight, y)
         contrasts = np.eye(x.shape[-3])[-1:]
         robust = cluster_robust(self.vcov, fit.root, fit.crossed, fit.scores, contrasts)
-        freedom = {"clusters": informed(trial)[:, None] - 1.0, "normal": np.inf}.get(self.df, robust.df)
-        df = np.broadcast_to(freedom, robust.df.shape)
+        fixed = np.array(np.inf) if self.df == "normal" else informed(trial)[:, None] - 1.0
+        df = robust.df if self.df == "satterthwaite" else np.broadcast_to(fixed, robust.df.shape)
         wording = Wording(type(self).__name__, "treatment effect", "identity", self._methods(trial), (*trial.notes, *_left_out(trial)))
         return assemble(
             trial, ("treatment",), (fit.beta @ contrasts.T, robust.variance, df), fit.status(weight, y), wording, alone=robust.alone

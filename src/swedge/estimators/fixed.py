@@ -12,10 +12,12 @@ from swedge.assumptions import Constant, EffectCurve, Estimand
 from swedge.errors import FitError, nearest
 from swedge.estimate import Estimate, Estimator, Wording, assemble
 from swedge.estimators.columns import (
+    Effects,
     adjusted_for,
     cluster_columns,
     counted,
     effects,
+    estimated,
     informed,
     padded,
     period_columns,
@@ -110,7 +112,11 @@ class FixedEffects(Estimator):
         variance, natural, alone = self._variance(pieces, contrasts)
         numbers = (pieces.beta @ contrasts.T, variance, self._freedom(trial, natural))
         wording = Wording(
-            f"FixedEffects {self.vcov}", parts.estimand, trial.maths.link, self._methods(trial), (*trial.notes, *self._warnings(trial))
+            f"FixedEffects {self.vcov}",
+            parts.estimand,
+            trial.maths.link,
+            self._methods(trial, parts),
+            (*trial.notes, *self._warnings(trial)),
         )
         details = {"dispersion": pieces.excess / pieces.dispersion}
         return assemble(trial, parts.terms, numbers, pieces.status, wording, details, alone)
@@ -126,28 +132,26 @@ class FixedEffects(Estimator):
         return variance, np.broadcast_to(freedom[:, None], variance.shape), None
 
     def _freedom(self, trial: Trial, natural: Array) -> Array:
-        fixed = {"clusters": informed(trial)[:, None] - 1.0, "normal": np.inf}
-        return np.broadcast_to(fixed[self.df_method], natural.shape) if self.df_method in fixed else natural
+        if self.df_method == "normal":
+            return np.full_like(natural, np.inf)
+        return np.broadcast_to(informed(trial)[:, None] - 1.0, natural.shape) if self.df_method == "clusters" else natural
 
     def _warnings(self, trial: Trial) -> tuple[str, ...]:
         clusters = int(informed(trial).max())
         if self.vcov == "overdispersed":
-            return (
-                "The overdispersed variance assumes that cluster-by-period noise is alike in all clusters and independent between periods.",
-            )
+            return ("The overdispersed variance assumes cluster-by-period noise of one size in all clusters, independent between periods.",)
         if clusters < 40 and (self.vcov in ("CR0", "CR1", "model") or self.df == "normal"):
             return (
-                f"{self.vcov} with {DF_WORDS[self.df_method]} df is not safe with {clusters} clusters: swedge.studies.size_table shows the size of"
-                " such analyses on Family Safeguarding trials. Report CR2 with Satterthwaite df beside it.",
+                f"{self.vcov} with {DF_WORDS[self.df_method]} df is not safe with {clusters} clusters: swedge.studies.size_table shows the"
+                " size of such analyses on Family Safeguarding trials. Report CR2 with Satterthwaite df beside it.",
             )
         return ()
 
-    def _methods(self, trial: Trial) -> str:
+    def _methods(self, trial: Trial, parts: Effects) -> str:
         model = {"gaussian": "Linear", "binomial": "Logistic", "poisson": "Poisson"}[trial.family]
         variance = (
             f"{self.vcov} cluster-robust" if self.vcov in ROBUST else {"model": "model-based", "overdispersed": "overdispersed"}[self.vcov]
         )
-        return (
-            f"{model} regression with fixed cluster and period effects{adjusted_for(trial)}, {variance} standard errors and"
-            f" {DF_WORDS[self.df_method]} degrees of freedom; {counted(trial)}."
-        )
+        terms = f"fixed cluster and period effects{estimated(parts)}{adjusted_for(trial)}"
+        freedom = DF_WORDS[self.df_method]
+        return f"{model} regression with {terms}, {variance} standard errors and {freedom} degrees of freedom; {counted(trial)}."

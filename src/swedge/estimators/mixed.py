@@ -21,6 +21,7 @@ from swedge.estimators.columns import (
     counted,
     covariate_means,
     effects,
+    estimated,
     informed,
     padded,
     period_columns,
@@ -189,8 +190,10 @@ class MixedModel(Estimator):
         variances: dict[str, Array],
     ) -> Estimate:
         notes = (*trial.notes, *self._warnings(trial))
-        wording = Wording(f"MixedModel {self.df}", parts.estimand, trial.maths.link, self._methods(trial), notes)
+        wording = Wording(f"MixedModel {self.df}", parts.estimand, trial.maths.link, self._methods(trial, parts), notes)
         fit = assemble(trial, parts.terms, numbers, status, wording, {"criterion": criterion, **variances})
+        if not trial.shape and fit.status == Status.SINGULAR:
+            fit = replace(fit, notes=(*fit.notes, Status.SINGULAR.advice))
         return replace(fit, details={"criterion": fit.details["criterion"], "variances": {name: fit.details[name] for name in variances}})
 
     def _warnings(self, trial: Trial) -> tuple[str, ...]:
@@ -207,7 +210,7 @@ class MixedModel(Estimator):
             notes.append("Only cell means were given: each is taken as one observation weighted by its count.")
         return tuple(notes)
 
-    def _methods(self, trial: Trial) -> str:
+    def _methods(self, trial: Trial, parts: Effects) -> str:
         kind = (
             "Linear mixed model"
             if trial.family == "gaussian"
@@ -216,7 +219,7 @@ class MixedModel(Estimator):
         criterion = ("restricted " if self.reml else "") + "maximum likelihood" if trial.family == "gaussian" else "maximum likelihood"
         terms = "cluster and cluster-by-period" if self.nested else "cluster"
         return (
-            f"{kind} with fixed period effects and random {terms} effects{adjusted_for(trial)}, fitted by {criterion},"
+            f"{kind} with fixed period effects{estimated(parts)} and random {terms} effects{adjusted_for(trial)}, fitted by {criterion},"
             f" {DF_WORDS[self.df]} degrees of freedom; {counted(trial)}."
         )
 

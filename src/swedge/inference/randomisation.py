@@ -50,9 +50,9 @@ class RandomisationTest:
     -----
     Enumerated p is ``b / m`` over the `m` permitted allocations, sampled p ``(b + 1) / (m + 1)``: a p of 0 cannot occur. The interval is
     ``{theta: p(theta) > 1 - level}`` for an effect that is a constant shift on the estimator's scale: exactly for linear estimators; for
-    others the hull of the piece around the estimate and of what a scan of five times its length on either side finds. On a link scale an effect other than
-    none leaves the other allocations' outcomes undetermined, and the test of it is approximate. If ``1 - level`` is below the
-    smallest attainable p it is the whole line, and the interval at the best attainable level is offered beside it.
+    others the hull of the piece around the estimate and of what a scan of five times its length on either side finds. On a link scale an
+    effect other than none leaves the other allocations' outcomes undetermined, and the test of it is approximate. If ``1 - level`` is
+    below the smallest attainable p it is the whole line, and the interval at the best attainable level is offered beside it.
 
     References
     ----------
@@ -210,7 +210,7 @@ def _edge(accepts: Accepts, centre: float, unit: float) -> float:
 def _refined(accepts: Accepts, inside: float, outside: float) -> float:
     """The end between an accepted and a rejected effect, each round narrowing it to a ninth."""
     for _ in range(NARROWINGS):
-        between = np.linspace(inside, outside, 10)
+        between = np.asarray(np.linspace(inside, outside, 10), dtype=np.float64)
         kept = accepts(between[1:-1])
         last = int(np.argmin(np.append(kept, False)))
         inside, outside = float(between[last]), float(between[last + 1])
@@ -222,10 +222,10 @@ def _scanned(accepts: Accepts, low: float, high: float) -> Accepted:
     step = (high - low) / SCAN
     if not 0 < step < np.inf:
         return Accepted(low, high, True)
-    connected = bool(accepts(np.linspace(low, high, SCAN + 1)[1:-1]).all())
+    connected = bool(accepts(np.asarray(np.linspace(low, high, SCAN + 1)[1:-1], dtype=np.float64)).all())
     ends = []
     for end, away in ((low, -step), (high, step)):
-        grid = end + away * np.arange(1, SCAN * REACH + 1)
+        grid = np.asarray(end + away * np.arange(1, SCAN * REACH + 1), dtype=np.float64)
         found = np.flatnonzero(accepts(grid))
         connected &= not len(found)
         last = float(grid[found[-1]]) if len(found) else end

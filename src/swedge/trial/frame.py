@@ -127,7 +127,9 @@ def _periods(df: pd.DataFrame, columns: Columns, allocation: Allocation) -> Inde
     outside = (found < 0) | (found >= design.n_periods)
     if outside.any():
         values = sorted({str(v) for v in df[columns["date"] or columns["period"]][outside]})
-        raise DataError(f"{int(outside.sum())} rows lie outside {where}: {listing(values)}. Remove them, or widen the design's window.")
+        zero = " Periods count from 1: if yours count from 0, add 1." if columns["date"] is None and found.min() == 0 else ""
+        advice = zero or " Remove them, or widen the design's window."
+        raise DataError(f"{int(outside.sum())} rows lie outside {where}: {listing(values)}.{advice}")
     return found.astype(np.int64)
 
 
@@ -196,7 +198,8 @@ def _check_range(values: Array, size: Array, family: str, column: str, size_colu
         expected = "0 or 1" if size_column is None else f"a whole number of events from 0 to {size_column!r}"
     if wrong.any():
         raise DataError(
-            f"outcome={column!r} must be {expected} for family={family!r}; {int(wrong.sum())} of {len(values)} rows are not. Recode it."
+            f"outcome={column!r} must be {expected} for family={family!r}; {int(wrong.sum())} of {len(values)} rows are not."
+            + (" It holds 1 and 2: if 2 means yes, subtract 1." if set(np.unique(values)) == {1.0, 2.0} else " Recode it.")
         )
 
 

@@ -62,8 +62,8 @@ themselves. What it shows for other odds ratios is not power but the same excess
 rejects at 5%, whatever the effect: its smallest p is 1/{count}.
 """
 POWER_ADVICE = """
-CR2 with Satterthwaite degrees of freedom keeps its size without assumptions about the drift. The overdispersed analysis is
-stronger, and needs the drift to be alike in every authority. Both are reported below.
+CR2 with Satterthwaite degrees of freedom keeps its size here whatever the pattern of drift within an authority, as long as authorities
+drift independently. The overdispersed analysis is stronger, and needs drift of one size in every authority. Both are reported below.
 """
 POWER_TABLE = "Rejections at 5%, noise {noise:g}: share of trials (Monte Carlo standard error)."
 POWER_ALT = """
