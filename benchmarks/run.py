@@ -29,6 +29,7 @@ import pandas as pd
 import statsmodels
 from statsmodels.regression.mixed_linear_model import MixedLM
 
+import power
 import swedge as sw
 from swedge.studies import family_safeguarding
 
@@ -283,6 +284,7 @@ def main() -> None:
     elapsed, processor = import_seconds(PASSES)
     lines.append(timed(f"Exact test, {count:,} allocations, with interval", test, 0.1))
     lines.append(timed(f"import swedge (processor: {processor:.3f} s)", elapsed, 0.6))
+    lines += power.lines(quick)
     print(layout(lines))
     print(f"\nOne core, one BLAS thread. Fits a second of processor time: median of {passes} passes of {reps:,} fits.")
     print("Seconds: elapsed, best pass.")

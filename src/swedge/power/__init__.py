@@ -2,6 +2,7 @@
 
 from swedge.power.analytic import AnalyticPower, analytic_power
 from swedge.power.content import InformationContent, best_incomplete, information_content, optimal_shares
+from swedge.power.efficiency import design_effect
 from swedge.power.exact import ExactPower, exact_power, variance_under
 from swedge.power.grid import SimulatedGrid, simulate_grid
 from swedge.power.overlap import ExposureOverlap, exposure_overlap
@@ -21,6 +22,7 @@ __all__ = [
     "SimulatedPower",
     "analytic_power",
     "best_incomplete",
+    "design_effect",
     "detectable_effect",
     "exact_power",
     "exposure_overlap",

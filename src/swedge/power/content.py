@@ -81,7 +81,7 @@ def information_content(
     >>> content.cells.shape
     (5, 6)
     """
-    base = _assumed(size, correlation, assumed)
+    base = with_defaults(size, correlation, assumed)
     chosen = allocation or in_order(design)
     sizes = np.where(np.isnan(chosen.treatment), 0.0, base.sizes(design))
     clusters, periods = sizes.shape
@@ -95,7 +95,8 @@ def information_content(
     return InformationContent(cells, ratios[1], ratios[2], design.clusters)
 
 
-def _assumed(size: Any, correlation: Any, assumed: dict[str, Any]) -> Assumed:
+def with_defaults(size: Any, correlation: Any, assumed: dict[str, Any]) -> Assumed:
+    """Assumptions for comparisons of variances, in which effect, scale and df play no part unless named."""
     named = {"sd": 1.0, "effect": 0.0, "df": "normal", **assumed}
     return gather({**named, "size": size, "correlation": correlation})
 
@@ -130,7 +131,7 @@ def optimal_shares(design: Design, *, size: float, correlation: Any, **assumed: 
     >>> bool(table["share"].iloc[0] > table["share"].iloc[1])
     True
     """
-    base = _assumed(size, correlation, assumed)
+    base = with_defaults(size, correlation, assumed)
     single = Design.from_matrix(
         [list(row) for row in design.rows],
         clusters_per_sequence=[1] * design.n_sequences,
@@ -179,7 +180,7 @@ def best_incomplete(design: Design, *, cells: int, size: float, correlation: Any
     DesignError
         If so few cells cannot identify the effect, or cannot be reached in whole sequences.
     """
-    base = _assumed(size, correlation, assumed)
+    base = with_defaults(size, correlation, assumed)
     table, counts = design.matrix.copy(), np.array(design.clusters_per_sequence)
     while (now := int((counts @ ~np.isnan(table)).sum())) > cells:
         options = _removals(design, base, table, now - cells)
