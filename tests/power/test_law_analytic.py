@@ -437,7 +437,7 @@ def seed_of(*question: object) -> int:
     return crc32(repr(question).encode())
 
 
-@settings(max_examples=50, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=55, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck))
 @given(simulated())
 def test_simulated_power_is_the_analytic_one(question: tuple[sw.Design, Any, Array, float]) -> None:
     """Issue 3, 'Done when' 3: 50 designs, three Monte Carlo standard errors each.
@@ -460,10 +460,10 @@ def test_simulated_power_is_the_analytic_one(question: tuple[sw.Design, Any, Arr
 
 
 def test_simulated_powers_lie_on_both_sides() -> None:
-    """Errors that agree one by one may still lean: over the 50 designs they have mean 0 and variance 1, like normal deviates."""
+    """Errors that agree one by one may still lean: over the designs they have mean 0 and variance 1, like normal deviates."""
     if not APART:
         pytest.skip("needs the designs of the test above in the same process")
-    assert len(APART) == 50
+    assert len(APART) >= 50  # hypothesis asks some questions twice
     deviates = np.array(list(APART.values()))
     assert abs(deviates.mean()) < 3 / np.sqrt(50)
     assert 0.5 < deviates.var() < 1.7  # chi-square on 50 over 50, at about 1 in 1,000 either way
