@@ -116,7 +116,7 @@ def test_every_analysis_of_the_issue_is_there(text: str) -> None:
         "overdispersed, adjusted",
         "exact test, 12 allocations",
         "Linear mixed model with fixed period effects and random cluster and cluster-by-period effects",
-        "kenward-roger",
+        "Kenward-Roger degrees of freedom",
         "re-referral within 12 months",
         "care proceedings within 16 weeks",
         "Two-way fixed effects regression",

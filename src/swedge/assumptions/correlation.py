@@ -67,7 +67,8 @@ class Exchangeable(_Correlated):
     icc : float, optional
         Intracluster correlation, in [0, 1). Left out, the structure is one to estimate.
     iac : float
-        Individual autocorrelation of a closed cohort, in [0, 1); 0 for cross-sections.
+        Individual autocorrelation of a closed cohort, in [0, 1); 0 for cross-sections. For an open cohort in which a share c of
+        individuals is replaced between any two periods, give ``iac (1 - c)``.
 
     Examples
     --------
@@ -108,7 +109,8 @@ class NestedExchangeable(_Correlated):
     cac : float, optional
         Cluster autocorrelation, in [0, 1]: correlation across periods over correlation within one.
     iac : float
-        Individual autocorrelation of a closed cohort, in [0, 1); 0 for cross-sections.
+        Individual autocorrelation of a closed cohort, in [0, 1); 0 for cross-sections. For an open cohort in which a share c of
+        individuals is replaced between any two periods, give ``iac (1 - c)``.
 
     Examples
     --------

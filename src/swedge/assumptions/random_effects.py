@@ -99,7 +99,7 @@ def check_gaussian(correlation: Correlation, sd: float | None) -> None:
     if isinstance(correlation, RandomEffects):
         if correlation.residual is None:
             raise DesignError("RandomEffects of a Gaussian outcome need residual= above 0; sd= is the total, and plays no part.")
-    elif not (sd is not None and 0 < sd < np.inf):
+    elif not 0 < real(sd) < np.inf:
         raise DesignError("A Gaussian outcome needs sd=, its total standard deviation in one period (or RandomEffects with residual=).")
 
 

@@ -75,6 +75,11 @@ class _IndicatorRegression(LinearEstimator):
             trial, ("treatment",), (fit.beta @ contrasts.T, robust.variance, df), fit.status(weight, y), wording, alone=robust.alone
         )
 
+    def _weighed(self, trial: Trial) -> str:
+        """How cells were weighed, in a word: sizes that are all the same are equal weights."""
+        sizes = trial.n[trial.n > 0]
+        return "equal" if self.weigh == "equal" or np.ptp(sizes) == 0 else self.weigh
+
     @abstractmethod
     def _methods(self, trial: Trial) -> str:
         """One sentence for a paper."""
@@ -110,9 +115,8 @@ class WithinPeriod(_IndicatorRegression):
 
     def _methods(self, trial: Trial) -> str:
         return (
-            f"Within-period comparison of treated and control clusters ({self.weigh} cluster weights), {self.vcov} cluster-robust"
-            f" standard errors and"
-            f" {DF_WORDS[self.df]} degrees of freedom; {counted(trial)}."
+            f"Within-period comparison of treated and control clusters ({self._weighed(trial)} cluster weights), {self.vcov} cluster-robust"
+            f" standard errors and {DF_WORDS[self.df]} degrees of freedom; {counted(trial)}."
         )
 
 
@@ -145,7 +149,7 @@ class TwoWayFixedEffects(_IndicatorRegression):
     def _methods(self, trial: Trial) -> str:
         against = f" with {trial.comparators} never-treated comparison clusters" if trial.comparators else ""
         return (
-            f"Two-way fixed effects regression of cell means{against} ({self.weigh} cell weights), {self.vcov} cluster-robust standard"
+            f"Two-way fixed effects regression of cell means{against} ({self._weighed(trial)} cell weights), {self.vcov} cluster-robust standard"
             f" errors and"
             f" {DF_WORDS[self.df]} degrees of freedom; {counted(trial)}."
         )

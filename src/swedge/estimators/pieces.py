@@ -67,9 +67,8 @@ def _scatter(trial: Trial, p: int, robust: bool) -> tuple[Array, Array, Array]:
         within = np.zeros((1, q + 1, q + 1))
     if q and robust and within.shape[-3] == 1 < len(trial.clusters):
         raise DataError(
-            "A cluster-robust variance with individual covariates needs each cluster's scatter, and within= holds only the pooled one."
-            " Pass one"
-            " matrix a cluster, or build the trial from rows."
+            "A cluster-robust variance with individual covariates needs each cluster's scatter, and within= holds none, or only the pooled"
+            " one. Pass one matrix a cluster, or build the trial from rows."
         )
     within = stacked(within, trial.shape, 3)
     inner, inner_y = np.zeros((*within.shape[:2], p, p)), np.zeros((*within.shape[:2], p))

@@ -179,7 +179,7 @@ def analytic_power(
 
 def power_of(design: Design, assumed: Assumed, allocation: Allocation | None = None) -> AnalyticPower:
     """`analytic_power` of assumptions already gathered."""
-    chosen = allocation or in_order(design)
+    chosen = placed(design, allocation)
     at = evaluate(design, assumed, chosen.treatment, chosen.exposure)
     variance, df = float(at.variance), float(at.df)
     if not np.isfinite(variance):
@@ -190,6 +190,15 @@ def power_of(design: Design, assumed: Assumed, allocation: Allocation | None = N
         )
     power = float(two_sided_power(assumed.effect, np.sqrt(variance), df, assumed.alpha))
     return AnalyticPower(power, float(np.sqrt(variance)), df, at.weights, design, chosen, assumed, _notes(design, assumed, allocation))
+
+
+def placed(design: Design, allocation: Allocation | None) -> Allocation:
+    """The allocation given, checked to be one of these clusters and periods, or the one in order."""
+    if allocation is None:
+        return in_order(design)
+    if allocation.design.clusters != design.clusters or allocation.design.n_periods != design.n_periods:
+        raise DesignError("The allocation is one of other clusters or periods than the design's. Use design.allocate or design.randomise.")
+    return allocation
 
 
 def in_order(design: Design) -> Allocation:
@@ -216,7 +225,7 @@ def model_of(design: Design, assumed: Assumed, treatment: Array, exposure: NDArr
     sizes = assumed.sizes(design) if n is None else n
     seen = ~np.isnan(treatment) & (sizes > 0)
     terms, columns = assumed.curve.columns(np.nan_to_num(treatment), exposure)
-    contrast = np.ones(1) if len(terms) == 1 else _contrast(assumed, terms)
+    contrast = np.ones(1) if len(terms) == 1 and assumed.estimand is None else _contrast(assumed, terms)
     shape = columns.sum(-3) if len(terms) > 1 else columns[..., 0, :, :]
     cells = assumed.cell_means(design, assumed.effect * shape)
     x, before = _columns(assumed, columns, seen)

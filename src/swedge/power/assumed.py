@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -61,15 +62,23 @@ class Assumed:
                 raise DesignError(f"{name}={value!r}; expected one of {', '.join(allowed)}.{nearest(value, allowed)}")
         if isinstance(self.df, str) and self.df not in DFS:
             raise DesignError(f"df={self.df!r}; expected a number or one of {', '.join(DFS)}.{nearest(self.df, DFS)}")
-        if not isinstance(self.df, str) and not self.df > 0:
+        if not isinstance(self.correlation, Correlation):
+            raise DesignError(f"correlation={self.correlation!r}; expected a structure with values, such as Exchangeable(icc=0.05).")
+        self._check_numbers()
+        self._check_scale()
+
+    def _check_numbers(self) -> None:
+        df = 1.0 if isinstance(self.df, str) else self.df
+        given: dict[str, Any] = {"effect": self.effect, "alpha": self.alpha, "sd": self.sd or 1.0, "df": df}
+        for name, value in given.items():
+            if not isinstance(value, Real):
+                raise DesignError(f"{name}={value!r}; expected a number.")
+        if not df > 0:
             raise DesignError(f"df={self.df}; expected a positive number of degrees of freedom.")
         if not 0 < self.alpha < 1:
             raise DesignError(f"alpha={self.alpha}; expected a number between 0 and 1, such as 0.05.")
         if not np.isfinite(self.effect):
             raise DesignError(f"effect={self.effect}; expected a finite number, treated minus control on the link's scale.")
-        if not isinstance(self.correlation, Correlation):
-            raise DesignError(f"correlation={self.correlation!r}; expected a structure with values, such as Exchangeable(icc=0.05).")
-        self._check_scale()
 
     def _check_scale(self) -> None:
         gaussian = self.family == "gaussian"
@@ -87,7 +96,7 @@ class Assumed:
     def sizes(self, design: Design) -> Array:
         """Individuals a cell, ``(I, T)``."""
         shape = (design.n_clusters, design.n_periods)
-        size = np.asarray(self.size, dtype=float)
+        size = _array("size", self.size)
         size = size[:, None] if size.ndim == 1 else size
         if not np.isfinite(size).all() or (size < 0).any() or not (size > 0).any():
             raise DesignError("size must hold finite numbers, none negative and not all 0.")
@@ -142,7 +151,14 @@ class Assumed:
 
 def _numbers(name: str, value: Any, count: int, each: str) -> Array:
     """One finite number, or one for each of `count`."""
-    numbers = np.asarray(value, dtype=float)
+    numbers = _array(name, value)
     if numbers.shape not in ((), (count,)) or not np.isfinite(numbers).all():
         raise DesignError(f"{name} has shape {numbers.shape}; expected one finite number, or one a {each}: {count}.")
     return numbers
+
+
+def _array(name: str, value: Any) -> Array:
+    try:
+        return np.asarray(value, dtype=float)
+    except (TypeError, ValueError):
+        raise DesignError(f"{name}={value!r}; expected a number or a table of numbers.") from None

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from swedge.assumptions import Constant
 from swedge.design import Allocation, Design
 from swedge.errors import DesignError
-from swedge.power.analytic import evaluate, in_order, model_of
+from swedge.power.analytic import evaluate, in_order, model_of, placed
 from swedge.power.assumed import Assumed
 from swedge.power.search import gather
 
@@ -82,7 +82,7 @@ def information_content(
     (5, 6)
     """
     base = with_defaults(size, correlation, assumed)
-    chosen = allocation or in_order(design)
+    chosen = placed(design, allocation)
     sizes = np.where(np.isnan(chosen.treatment), 0.0, base.sizes(design))
     clusters, periods = sizes.shape
     keep_cells = 1 - np.eye(clusters * periods).reshape((-1, clusters, periods))

@@ -13,7 +13,7 @@ from swedge._kernels.permutation import exceedances
 from swedge.design import Allocation, Design
 from swedge.errors import DesignError
 from swedge.estimate import LinearEstimator
-from swedge.power.analytic import covariance_of, in_order
+from swedge.power.analytic import covariance_of, placed
 from swedge.power.search import gather
 from swedge.trial import Cells, Trial
 
@@ -90,6 +90,8 @@ def exact_power(design: Design, estimator: LinearEstimator, *, draws: int = 100_
         raise DesignError(
             f"{design.count():,} allocations are too many to enumerate. Use simulate_power with RandomisationTest(draws=...)."
         )
+    if draws < 1:
+        raise DesignError(f"draws={draws}; expected at least one simulated trial.")
     sequences = design.allocations()
     treatment, exposure = design.treatment_of(sequences), design.exposure_of(sequences)
     _check_shared(np.isnan(treatment))
@@ -140,7 +142,9 @@ def variance_under(estimator: LinearEstimator, design: Design, *, allocation: Al
     True
     """
     base = gather(assumed)
-    chosen = allocation or in_order(design)
+    if not isinstance(estimator, LinearEstimator):
+        raise DesignError(f"variance_under needs a linear estimator, whose weights are known beforehand; {estimator!r} is none.")
+    chosen = placed(design, allocation)
     treatment, exposure = chosen.treatment[None], chosen.exposure[None]
     means = base.cell_means(design, base.effect * _shape(base, treatment, exposure))
     shell = _shell(design, base.sizes(design), treatment, exposure)

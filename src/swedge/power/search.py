@@ -14,7 +14,7 @@ from swedge._kernels.noncentral import two_sided_power
 from swedge.assumptions import Constant
 from swedge.design import Allocation, Design
 from swedge.errors import DesignError, nearest
-from swedge.power.analytic import AnalyticPower, evaluate, in_order, power_of
+from swedge.power.analytic import AnalyticPower, evaluate, placed, power_of
 from swedge.power.assumed import LINKS, Assumed
 
 Array = NDArray[np.float64]
@@ -95,8 +95,9 @@ def required_size(design: Design, *, power: float = 0.8, allocation: Allocation 
     >>> found.assumed.size
     22.0
     """
-    pattern = np.asarray(assumed.pop("size", 1.0), dtype=float)
-    base = gather({**assumed, "size": 1.0})
+    base = gather({"size": 1.0, **assumed})
+    base.sizes(design)
+    pattern = np.asarray(base.size, dtype=float)
     _check_power(power, base.alpha)
     _check_effect(base)
 
@@ -194,6 +195,8 @@ def power_over_allocations(design: Design, *, draws: int = ALLOCATIONS, seed: in
     6
     """
     base = gather(assumed)
+    if draws < 1:
+        raise DesignError(f"draws={draws}; expected at least one allocation.")
     everything = design.count() <= draws
     sequences = design.allocations() if everything else design.random_allocations(draws, np.random.default_rng(seed))
     at = evaluate(design, base, design.treatment_of(sequences), design.exposure_of(sequences))
@@ -275,5 +278,5 @@ def _reach(design: Design, base: Assumed, sign: float) -> float:
 
 
 def _variance(design: Design, base: Assumed, allocation: Allocation | None) -> float:
-    chosen = allocation or in_order(design)
+    chosen = placed(design, allocation)
     return float(evaluate(design, base, chosen.treatment, chosen.exposure).variance)

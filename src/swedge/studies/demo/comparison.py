@@ -63,8 +63,10 @@ def _estimates(trials: Mapping[str, Trial], seed: int, unit: float, head: str) -
     for name, trial in trials.items():
         fit, placebo = ESTIMATOR.fit(trial), PlaceboTest(seed=seed).run(trial, ESTIMATOR)
         robust = (interval(unit * fit.conf_int), float(fit.df), float(fit.p_value))
-        rows.append((name, unit * float(fit.estimate), *robust, interval(unit * placebo.conf_int), float(placebo.p_value)))
-    return pd.DataFrame(rows, columns=["outcome", head, "95% interval, CR2", "df", "p, CR2", "95% interval, placebo", "p, placebo"])
+        beside = int((trial.n[len(trial.clusters) - trial.comparators :] > 0).any(-1).sum())
+        rows.append((name, unit * float(fit.estimate), *robust, interval(unit * placebo.conf_int), float(placebo.p_value), beside))
+    columns = ["outcome", head, "95% interval, CR2", "df", "p, CR2", "95% interval, placebo", "p, placebo", "comparators"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def _in_words(table: pd.DataFrame) -> str:
