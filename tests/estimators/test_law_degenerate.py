@@ -34,7 +34,7 @@ def refused(estimator: sw.Estimator, trial: sw.Trial, says: str) -> None:
 @pytest.mark.parametrize("estimator", ROBUST)
 @pytest.mark.parametrize("mean", [[[1, 5, 2], [2, 3, 7]], [[0.3, 0.1, 0.9], [0.8, 0.2, 0.4]]])
 def test_the_residuals_of_two_clusters_mirror_each_other(estimator: sw.Estimator, mean: list[list[float]]) -> None:
-    """Period effects make the second cluster's residuals those of the first with the sign turned: every robust variance is 0 by rounding."""
+    """Period effects make the second cluster's residuals those of the first with the sign turned: a robust variance is 0 by rounding."""
     refused(estimator, sw.Trial.from_cells(np.full((2, 3), 10), mean, TWO), "one cluster|no degrees of freedom")
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
+import pandas as pd
 import pytest
 import statsmodels.api as sm
 
@@ -257,6 +258,31 @@ def test_interval_of_a_log_odds_ratio(seed: int) -> None:
     assert result.p_value == pytest.approx(p_of(0.0))
     own = sorted(estimate(drawn, 0.0) for drawn in one.drawn)
     assert np.sort(result.reference) == pytest.approx(own, abs=1e-8)
+    probe(p_of, result.conf_int, 0.25, 1e-5)
+
+
+def test_interval_of_an_adjusted_log_odds_ratio() -> None:
+    """Covariate patterns against a logistic regression on rows, the offset of the null row by row."""
+    one = problem("wedge", 3)
+    rng = np.random.default_rng(3)
+    la, period, sex = (index.ravel().repeat(12) for index in np.indices((4, 5, 2)))
+    arm = one.matrix[one.sequence][la, period]
+    y = rng.binomial(1, 1 / (1 + np.exp(0.8 - 0.3 * la + 0.5 * arm - 0.4 * sex)))
+    frame = pd.DataFrame({"la": np.array(one.design.clusters)[la], "period": period + 1, "sex": sex, "y": y})
+    allocation = one.design.allocate(dict(zip(one.design.clusters, one.sequence, strict=True)))
+    trial = sw.Trial.from_frame(frame, allocation, cluster="la", period="period", outcome="y", family="binomial", covariates="C(sex)")
+    indicators = np.column_stack([np.eye(5)[period], np.eye(4)[la][:, 1:], sex])
+
+    def estimate(drawn: tuple[int, ...], theta: float) -> float:
+        x = np.column_stack([one.matrix[list(drawn)][la, period], indicators])
+        return float(sm.GLM(y.astype(float), x, sm.families.Binomial(), offset=theta * arm).fit(tol=1e-12).params[0])
+
+    def p_of(theta: float) -> float:
+        far = np.abs([estimate(drawn, theta) for drawn in one.drawn])
+        return float(np.mean(far >= abs(estimate(tuple(one.sequence), theta)) - 1e-8))
+
+    result = sw.RandomisationTest(level=0.75).run(trial, sw.FixedEffects())
+    assert result.p_value == pytest.approx(p_of(0.0))
     probe(p_of, result.conf_int, 0.25, 1e-5)
 
 

@@ -149,9 +149,8 @@ class TwoWayFixedEffects(_IndicatorRegression):
     def _methods(self, trial: Trial) -> str:
         against = f" with {trial.comparators} never-treated comparison clusters" if trial.comparators else ""
         return (
-            f"Two-way fixed effects regression of cell means{against} ({self._weighed(trial)} cell weights), {self.vcov} cluster-robust standard"
-            f" errors and"
-            f" {DF_WORDS[self.df]} degrees of freedom; {counted(trial)}."
+            f"Two-way fixed effects regression of cell means{against} ({self._weighed(trial)} cell weights), {self.vcov} cluster-robust"
+            f" standard errors and {DF_WORDS[self.df]} degrees of freedom; {counted(trial)}."
         )
 
 
