@@ -75,8 +75,9 @@ def nearest(name: object, known: Iterable[object]) -> str:
     >>> nearest("Walsal", ["Walsall", "Swindon"])
     " Did you mean 'Walsall'?"
     """
-    close = difflib.get_close_matches(str(name), [str(k) for k in known], n=1, cutoff=0.6)
-    return f" Did you mean {close[0]!r}?" if close else ""
+    folded = {str(k).casefold(): str(k) for k in known}
+    close = difflib.get_close_matches(str(name).casefold(), folded, n=1, cutoff=0.6)
+    return f" Did you mean {folded[close[0]]!r}?" if close else ""
 
 
 def listing(items: Sequence[object], limit: int = 3) -> str:

@@ -77,3 +77,13 @@ def test_little_variation_on_a_high_level_is_variation(estimator: sw.Estimator) 
     plain = estimator.fit(sw.Trial.from_cells(SIZE, noise, FIVE, within=270.0))
     assert high.estimate / 1e-6 == pytest.approx(float(plain.estimate), abs=1e-5)
     assert high.std_error / 1e-6 == pytest.approx(float(plain.std_error), rel=1e-5)
+
+
+@pytest.mark.xfail(strict=True, reason="columns of periods and clusters are built once for a stack, so a replicate without one is refused")
+@pytest.mark.parametrize("estimator", [sw.FixedEffects(), sw.MixedModel(), sw.WithinPeriod(), sw.TwoWayFixedEffects()])
+def test_a_replicate_that_lacks_a_period_is_fitted_as_it_is_alone(estimator: sw.Estimator) -> None:
+    n = np.stack([SIZE, SIZE])
+    n[0, :, 0] = 0
+    means = np.random.default_rng(0).standard_normal((2, 5, 6))
+    stack = sw.Trial.from_cells(n, means, FIVE, within=np.full((2, 1, 1, 1), 270.0))
+    assert estimator.fit(stack).estimate[0] == pytest.approx(float(estimator.fit(stack.replicate(0)).estimate))

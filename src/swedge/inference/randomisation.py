@@ -281,6 +281,9 @@ def _uncollected(trial: Trial) -> bool:
 
 
 def _design(trial: Trial) -> Design:
+    known: object = trial
+    if not isinstance(known, Trial):
+        raise DataError(f"run() takes a trial, then an estimator; the first is a {type(known).__name__}.")
     if trial.design is None:
         raise DataError("This is an observational panel: nothing was randomised, so no randomisation test exists. Use PlaceboTest.")
     if trial.allocation is not None and not trial.design.permits(trial.allocation.sequence):

@@ -59,7 +59,7 @@ def read_frame(
     labels, rows = _rows(df[keep], cluster[keep], period[keep], columns, family, covariates)
     trial = fold(rows, allocation, family, names, labels, len(comparators))
     _check_treatment(df, columns["treatment"], cluster, period, trial)
-    return check_cells(_with_count(trial, int((~keep).sum())), empty)
+    return check_cells(_with_binary_note(_with_count(trial, int((~keep).sum())), rows), empty)
 
 
 def _rows(
@@ -74,6 +74,13 @@ def _rows(
 def _with_count(trial: Trial, dropped: int) -> Trial:
     note = f"{dropped} rows with a missing outcome, size or covariate were dropped."
     return replace(trial, dropped=dropped, notes=(*trial.notes, note)) if dropped else trial
+
+
+def _with_binary_note(trial: Trial, rows: Rows) -> Trial:
+    if trial.family != "gaussian" or not np.isin(rows.outcome, (0.0, 1.0)).all():
+        return trial
+    note = "The outcome is 0/1 and the family gaussian, so effects are differences of risks. For odds ratios pass family='binomial'."
+    return replace(trial, notes=(*trial.notes, note))
 
 
 def _check_times(columns: Columns) -> None:
