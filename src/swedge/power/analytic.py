@@ -85,6 +85,8 @@ class AnalyticPower:
             f" {a.effect:g} ({_scale(a)}) at two-sided {a.alpha:g} is {self.power:.3f} ({df}).",
             f"The design permits {count:,} allocations: its randomisation test cannot give a p below {self.design.min_p():.3g}.",
         ]
+        if a.df == "satterthwaite":
+            lines.append("This is the power of a Satterthwaite analysis; a Kenward-Roger one has less when clusters are few: simulate it.")
         return "\n".join([*lines, *(f"Note: {note}" for note in self.notes)])
 
     def plot(self, ax: Axes | None = None) -> Axes:
