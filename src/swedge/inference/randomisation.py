@@ -169,12 +169,16 @@ class RandomisationTest:
             return accepted_effects(result.reference, slopes, float(result.statistic), alpha, extra, unit)
         return self._search(result, trial, estimator, sequences, alpha)
 
-    def _p(self, trial: Trial, estimator: Estimator, sequences: NDArray[np.int64], effects: Array) -> Array:
-        """Give the p of each of some effects ``(G,)``; an effect at which the model cannot be fitted cannot be rejected."""
+    def _p(self, trial: Trial, estimator: Estimator, sequences: NDArray[np.int64], effects: Array) -> tuple[Array, NDArray[np.bool_]]:
+        """Give the p of each of some effects ``(G,)``, and whether every fit behind it worked.
+
+        An effect at which the model cannot be fitted cannot be rejected, and a fit that fails under another allocation counts as extreme.
+        """
         shifted = estimator.null(trial, effects)
         observed = self._statistic(shifted, estimator)
         reference = self._reference(shifted, estimator, sequences)
-        return _share(reference, observed, self._unit(shifted, estimator), _enumerated(trial, sequences))
+        sound = np.isfinite(observed) & np.isfinite(reference).all(0)
+        return _share(reference, observed, self._unit(shifted, estimator), _enumerated(trial, sequences)), sound
 
     def _search(self, result: TestResult, trial: Trial, estimator: Estimator, sequences: NDArray[np.int64], alpha: float) -> Accepted:
         """Hull of the accepted effects: the piece around the estimate, and what a scan finds beyond."""
@@ -184,10 +188,14 @@ class RandomisationTest:
         unit = unit or max(abs(centre), 1.0)
 
         def accepts(effects: Array) -> NDArray[np.bool_]:
-            return self._p(trial, estimator, sequences, effects) > alpha + 1e-12
+            return self._p(trial, estimator, sequences, effects)[0] > alpha + 1e-12
+
+        def accepts_soundly(effects: Array) -> NDArray[np.bool_]:
+            p, sound = self._p(trial, estimator, sequences, effects)
+            return sound & (p > alpha + 1e-12)
 
         low, high = (_edge(accepts, centre, sign * unit) for sign in (-1, 1))
-        return _scanned(accepts, low, high)
+        return _scanned(accepts, accepts_soundly, low, high)
 
     def _reference_estimates(self, trial: Trial, estimator: Estimator, sequences: NDArray[np.int64]) -> Array:
         return np.asarray(estimator.point(trial.reallocated(sequences[: min(len(sequences), 200)])))
@@ -217,8 +225,11 @@ def _refined(accepts: Accepts, inside: float, outside: float) -> float:
     return (inside + outside) / 2
 
 
-def _scanned(accepts: Accepts, low: float, high: float) -> Accepted:
-    """The hull after a scan of the piece from `low` to `high`, and of `REACH` times its length on either side."""
+def _scanned(accepts: Accepts, accepts_soundly: Accepts, low: float, high: float) -> Accepted:
+    """The hull after a scan of the piece from `low` to `high`, and of `REACH` times its length on either side.
+
+    Beyond the piece only effects at which every fit worked count: far out on a link scale fits fail, which accepts anything.
+    """
     step = (high - low) / SCAN
     if not 0 < step < np.inf:
         return Accepted(low, high, True)
@@ -226,10 +237,10 @@ def _scanned(accepts: Accepts, low: float, high: float) -> Accepted:
     ends = []
     for end, away in ((low, -step), (high, step)):
         grid = np.asarray(end + away * np.arange(1, SCAN * REACH + 1), dtype=np.float64)
-        found = np.flatnonzero(accepts(grid))
+        found = np.flatnonzero(accepts_soundly(grid))
         connected &= not len(found)
         last = float(grid[found[-1]]) if len(found) else end
-        ends.append(_refined(accepts, last, last + away) if len(found) else end)
+        ends.append(_refined(accepts_soundly, last, last + away) if len(found) else end)
     return Accepted(ends[0], ends[1], connected)
 
 
