@@ -38,8 +38,8 @@ class PlaceboTest:
     -----
     ``p = (b + 1) / (m + 1)`` over `draws` random placebos, or over all different ones where there are no more than that. The interval is
     the estimate plus and minus the matching order statistic of the absolute placebo estimates, which inverts the test for a constant
-    effect. The spread is learnt from the comparators that are there, as if it were known: with few of them the test is a little too ready to
-    reject (7% at a nominal 5% with 2 treated clusters and 12 comparators).
+    effect. The spread is learnt from the comparators that are there, as if it were known: with few of them the test is a little too
+    ready to reject (7% at a nominal 5% with 2 treated clusters and 12 comparators).
 
     References
     ----------
