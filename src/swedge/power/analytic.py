@@ -80,12 +80,16 @@ class AnalyticPower:
         count = self.design.count()
         lines = [
             f"With {self.design.n_clusters} clusters and {self.design.n_periods} periods, {float(a.sizes(self.design).mean()):.4g}"
-            f" individuals a cell on average"
-            f" and {a.correlation!r}, the standard error of the {_estimand(a)} is {self.std_error:.6g} and the power to detect"
+            f" individuals a cell on average{_outcome(a)} and {a.correlation!r}, the standard error of the {_estimand(a)} is"
+            f" {self.std_error:.6g} and the power to detect"
             f" {a.effect:g} ({_scale(a)}) at two-sided {a.alpha:g} is {self.power:.3f} ({df}).",
             f"The design permits {count:,} allocations: its randomisation test cannot give a p below {self.design.min_p():.3g}.",
         ]
-        if a.df == "satterthwaite":
+        if a.family != "gaussian":
+            lines.append(
+                "No analysis of a binary or count outcome has quite this power when clusters are few: simulate the one that will be run."
+            )
+        elif a.df == "satterthwaite":
             lines.append("This is the power of a Satterthwaite analysis; a Kenward-Roger one has less when clusters are few: simulate it.")
         return "\n".join([*lines, *(f"Note: {note}" for note in self.notes)])
 
@@ -181,6 +185,9 @@ def analytic_power(
 
 def power_of(design: Design, assumed: Assumed, allocation: Allocation | None = None) -> AnalyticPower:
     """`analytic_power` of assumptions already gathered."""
+    known: object = design
+    if not isinstance(known, Design):
+        raise DesignError(f"analytic power is that of a Design, and this is a {type(known).__name__}. Of an allocation, pass its .design.")
     chosen = placed(design, allocation)
     at = evaluate(design, assumed, chosen.treatment, chosen.exposure)
     variance, df = float(at.variance), float(at.df)
@@ -198,6 +205,11 @@ def placed(design: Design, allocation: Allocation | None) -> Allocation:
     """The allocation given, checked to be one of these clusters and periods, or the one in order."""
     if allocation is None:
         return in_order(design)
+    known: object = allocation
+    if not isinstance(known, Allocation):
+        raise DesignError(
+            f"allocation is a {type(known).__name__}; expected one drawn or carried out: design.randomise() or design.allocate()."
+        )
     if allocation.design.clusters != design.clusters or allocation.design.n_periods != design.n_periods:
         raise DesignError("The allocation is one of other clusters or periods than the design's. Use design.allocate or design.randomise.")
     return allocation
@@ -317,6 +329,13 @@ def _satterthwaite(fit: GLS, parts: list[Part], seen: NDArray[np.bool_], n: Arra
 
 def _estimand(assumed: Assumed) -> str:
     return repr(assumed.estimand) if assumed.estimand is not None else "treatment effect"
+
+
+def _outcome(assumed: Assumed) -> str:
+    """What a binary or count outcome is assumed to be, in words."""
+    if assumed.family == "gaussian":
+        return ""
+    return f", a baseline of {assumed.baseline} ({assumed.family}, variance of each {assumed.variance} mean)"
 
 
 def _scale(assumed: Assumed) -> str:

@@ -62,7 +62,7 @@ class Assumed:
                 raise DesignError(f"{name}={value!r}; expected one of {', '.join(allowed)}.{nearest(value, allowed)}")
         if isinstance(self.df, str) and self.df not in DFS:
             raise DesignError(f"df={self.df!r}; expected a number or one of {', '.join(DFS)}.{nearest(self.df, DFS)}")
-        if not isinstance(self.correlation, Correlation):
+        if isinstance(self.correlation, type) or not isinstance(self.correlation, Correlation):
             raise DesignError(f"correlation={self.correlation!r}; expected a structure with values, such as Exchangeable(icc=0.05).")
         self._check_numbers()
         self._check_scale()

@@ -109,7 +109,7 @@ def _check_shared(left_out: NDArray[np.bool_]) -> None:
     if (left_out != left_out[:1]).any():
         raise DesignError(
             "Which cells this design leaves out depends on the allocation, so a trial lacks outcomes that other allocations would need and"
-            " its randomisation test is not exact. Use simulate_power with RandomisationTest."
+            " its randomisation test is not exact. Use analytic_power, or simulate_power with the analysis that will be run."
         )
 
 

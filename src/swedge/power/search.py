@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
 from typing import Any
@@ -14,7 +15,7 @@ from swedge._kernels.noncentral import two_sided_power
 from swedge.assumptions import Constant
 from swedge.design import Allocation, Design
 from swedge.errors import DesignError, nearest
-from swedge.power.analytic import AnalyticPower, evaluate, placed, power_of
+from swedge.power.analytic import AnalyticPower, evaluate, power_of
 from swedge.power.assumed import LINKS, Assumed
 
 Array = NDArray[np.float64]
@@ -115,7 +116,7 @@ def required_size(design: Design, *, power: float = 0.8, allocation: Allocation 
 
 
 def required_clusters(design: Design, *, power: float = 0.8, **assumed: Any) -> AnalyticPower:
-    """The smallest multiple of the design's clusters with the wanted power, every sequence taking the same share.
+    """The smallest number of clusters with the wanted power that keeps the design's shares of clusters by sequence.
 
     Returns
     -------
@@ -160,9 +161,10 @@ def _bound(base: Assumed, at: Callable[[int], AnalyticPower], power: float) -> i
 
 
 def multiplied(design: Design, times: int) -> Design:
-    """The design with `times` as many clusters on every sequence, numbered, without strata."""
+    """The design with its shares of clusters by sequence kept, at `times` the smallest whole numbers; numbered, without strata."""
     rows = [list(row) for row in design.rows]
-    counts = [count * times for count in design.clusters_per_sequence]
+    smallest = math.gcd(*design.clusters_per_sequence)
+    counts = [count // smallest * times for count in design.clusters_per_sequence]
     return Design.from_matrix(rows, clusters_per_sequence=counts, transition=design.transition, boundaries=design.boundaries)
 
 
@@ -278,5 +280,4 @@ def _reach(design: Design, base: Assumed, sign: float) -> float:
 
 
 def _variance(design: Design, base: Assumed, allocation: Allocation | None) -> float:
-    chosen = placed(design, allocation)
-    return float(evaluate(design, base, chosen.treatment, chosen.exposure).variance)
+    return power_of(design, base, allocation).std_error ** 2
