@@ -136,7 +136,7 @@ def test_the_table_has_a_row_a_cluster_and_one_for_all() -> None:
 def test_a_scenario_takes_the_shares_of_the_overlap_table_under_every_allocation() -> None:
     for sequence in DESIGN.allocations():
         allocation = sw.Allocation(DESIGN, tuple(int(s) for s in sequence))
-        shares = treated_share(DESIGN, allocation.treatment[None], 548.0)[0]
+        shares = treated_share(DESIGN, allocation.treatment[None], allocation.exposure[None], 548.0)[0]
         assert (shares[allocation.treatment > 0] == 1).all()
         controls = np.where(allocation.treatment == 0, STUDY.cell_sizes, 0.0)
         pooled = sw.exposure_overlap(allocation, size=STUDY.cell_sizes, days=548).share

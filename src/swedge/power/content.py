@@ -122,7 +122,7 @@ def optimal_shares(design: Design, *, size: float, correlation: Any, **assumed: 
     Returns
     -------
     DataFrame
-        ``sequence, share, equal_share``, with the variance ratio of equal to optimal shares in ``attrs["efficiency"]``.
+        ``sequence, share, equal_share``, with the variance of optimal over that of equal shares in ``attrs["efficiency"]``.
 
     Examples
     --------

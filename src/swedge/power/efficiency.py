@@ -15,8 +15,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from swedge.assumptions import ProportionalDecay
 from swedge.design import Allocation, Design
-from swedge.power.analytic import evaluate, in_order
+from swedge.errors import DesignError
+from swedge.power.analytic import evaluate, placed
 from swedge.power.assumed import Assumed
 from swedge.power.content import with_defaults
 
@@ -34,6 +36,11 @@ def design_effect(design: Design, *, size: Any, correlation: Any, allocation: Al
     size, correlation
         As for `analytic_power`, as are further keyword arguments; a Gaussian outcome with ``sd=1`` is assumed when none is named.
 
+    Raises
+    ------
+    DesignError
+        For a closed cohort, a link other than the identity, or a random treatment effect.
+
     Returns
     -------
     DataFrame
@@ -48,17 +55,36 @@ def design_effect(design: Design, *, size: Any, correlation: Any, allocation: Al
     [2.45, 1.0]
     """
     base = with_defaults(size, correlation, assumed)
-    chosen = allocation or in_order(design)
+    _check(base)
+    chosen = placed(design, allocation)
     variance = float(evaluate(design, base, chosen.treatment, chosen.exposure).variance)
     n = np.where(np.isnan(chosen.treatment), 0.0, base.sizes(design)).sum(1)
     between, within = _one_period(design, base, chosen)
-    others = {"individual randomisation": 4 * (between + within) / n.sum(), "parallel clusters": 4 / (1 / (between + within / n)).sum()}
+    alone = 4 / (n / (between + within)).sum()
+    parallel = 4 / (1 / (between + within / n)).sum()
+    others = {"individual randomisation": alone, "parallel clusters": parallel}
     return pd.DataFrame([{"compared_with": name, "variance": other, "design_effect": variance / other} for name, other in others.items()])
 
 
-def _one_period(design: Design, base: Assumed, allocation: Allocation) -> tuple[float, float]:
-    """Variance of an individual's outcome between clusters and within them, in one period under control."""
+def _check(base: Assumed) -> None:
+    """Refuse what the simpler trials have no counterpart of."""
+    cohort = (
+        getattr(base.correlation, "iac", 0.0)
+        or getattr(base.correlation, "individual", 0.0)
+        or isinstance(base.correlation, ProportionalDecay)
+    )
+    if base.link != "identity" or cohort or getattr(base.correlation, "treatment", 0.0):
+        raise DesignError(
+            "A design effect is for cross-sections on the identity link without a random treatment effect: elsewhere measurements are not"
+            " individuals, or variances are on another scale. Compare analytic_power of the two designs instead."
+        )
+
+
+def _one_period(design: Design, base: Assumed, allocation: Allocation) -> tuple[Array, Array]:
+    """Variance of an individual's outcome between clusters and within them, in the first period under control, ``(I,)``."""
     control = np.zeros_like(allocation.treatment)
     parts = base.correlation.parts(base.layout(design, control, base.cell_means(design, control)))
-    sums = [sum(part.value * np.mean(getattr(part, name)[..., 0, 0]) for part in parts) for name in ("between", "individual")]
-    return float(sums[0]), float(sums[1])
+    shape = (design.n_clusters,)
+    between = np.sum([np.broadcast_to(part.value * part.between[..., 0, 0], shape) for part in parts], axis=0)
+    within = np.sum([np.broadcast_to(part.value * part.individual[..., 0, 0], shape) for part in parts], axis=0)
+    return between, within

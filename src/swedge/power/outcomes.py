@@ -44,7 +44,12 @@ def draw_fractional(share: Array, n: Array, dispersion: float, rng: np.random.Ge
     """Beta draws with the mean and variance of a mean of shares in [0, 1] whose own variance is ``dispersion m (1 - m)``."""
     mean = _proportions(share)
     total = np.maximum(n, 1.0) / dispersion - 1
-    return Drawn(rng.beta(np.maximum(mean * total, 1e-9), np.maximum((1 - mean) * total, 1e-9)), None)
+    spread = np.where(total > 0, total, 1.0)
+    drawn = rng.beta(np.maximum(mean * spread, 1e-9), np.maximum((1 - mean) * spread, 1e-9))
+    alone = ~np.broadcast_to(total > 0, drawn.shape)
+    if alone.any():  # one individual of Bernoulli variance is a Bernoulli draw
+        drawn = np.where(alone, rng.random(drawn.shape) < mean, drawn)
+    return Drawn(drawn, None)
 
 
 def draw_duration(hazard: Array, n: Array, limit: float, rng: np.random.Generator) -> Drawn:

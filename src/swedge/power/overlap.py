@@ -111,7 +111,8 @@ def exposure_overlap(
     edges = _edges(design)
     window = _window(months, days)
     sizes = _by_cell(np.asarray(size, dtype=float), edges, design)
-    share, unexposed = _cells(allocation.treatment, edges, window, _cumulative(hazard))
+    _check_kept(allocation.treatment)
+    share, unexposed = _cells(allocation.exposure, edges, window, _cumulative(hazard))
     control = np.where(allocation.treatment == 0, sizes, 0.0)
     count = control.sum(1)
     with np.errstate(invalid="ignore"):
@@ -119,17 +120,22 @@ def exposure_overlap(
     return ExposureOverlap(design.clusters, means[0], means[1], count)
 
 
-def treated_share(design: Design, treatment: Array, days: float) -> Array:
-    """Share of the outcome window under treatment for those who enter in each cell, ``(..., I, T)``: 1 where treated."""
+def treated_share(design: Design, treatment: Array, exposure: NDArray[np.int64], days: float) -> Array:
+    """Share of the outcome window after go-live for those who enter in each cell under control, ``(..., I, T)``.
+
+    Go-live is the first period of exposure, in transition or not.
+    """
     edges = _edges(design)
-    rows, where = np.unique(treatment.reshape((-1, treatment.shape[-1])), axis=0, return_inverse=True)
-    shares = np.where(np.nan_to_num(rows) > 0, np.nan_to_num(rows), _cells(rows, edges, _window(None, days), _cumulative(None))[0])
-    return np.asarray(shares[where.ravel()].reshape(treatment.shape))
+    _check_kept(treatment.reshape((-1, treatment.shape[-1])))
+    rows, where = np.unique(exposure.reshape((-1, exposure.shape[-1])), axis=0, return_inverse=True)
+    shares = _cells(rows, edges, _window(None, days), _cumulative(None))[0]
+    return np.asarray(shares[where.ravel()].reshape(exposure.shape))
 
 
-def _cells(treatment: Array, edges: Array, window: Window, cumulative: Array) -> tuple[Array, Array]:
+def _cells(exposure: NDArray[np.int64], edges: Array, window: Window, cumulative: Array) -> tuple[Array, Array]:
     """Treated share of the window and share never exposed, ``(rows, T)``, averaged over the days of entry in each period."""
-    live = _go_live(treatment, edges)[:, None]
+    started = exposure > 0
+    live = np.where(started.any(1), edges[:-1][started.argmax(1)], np.inf)[:, None]
     shares, never = [], []
     for first, end in itertools.pairwise(edges):
         days = np.arange(first, end)
@@ -139,12 +145,11 @@ def _cells(treatment: Array, edges: Array, window: Window, cumulative: Array) ->
     return np.stack(shares, -1), np.stack(never, -1)
 
 
-def _go_live(treatment: Array, edges: Array) -> Array:
-    """Day on which each row's treatment starts; infinite if never."""
+def _check_kept(treatment: Array) -> None:
+    """Refuse a treatment ``(rows, T)`` that is taken away again."""
     treated = np.nan_to_num(treatment) > 0
     if (np.maximum.accumulate(treated, axis=1) & (treatment == 0)).any():
         raise DesignError("An outcome window needs a treatment that stays once begun, but this design takes it away again.")
-    return np.where(treated.any(1), edges[:-1][treated.argmax(1)], np.inf)
 
 
 def _cumulative(hazard: ArrayLike | None) -> Array:

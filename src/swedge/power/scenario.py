@@ -139,6 +139,7 @@ class Scenario:
         self._check_by_cluster()
         self._check_family()
         self._check_correlation()
+        self._check_window()
         self._check_course()
 
     def _check_numbers(self) -> None:
@@ -187,6 +188,12 @@ class Scenario:
         known: object = self.shocks
         if not isinstance(known, tuple) or not all(isinstance(shock, Shock) for shock in known):
             raise DesignError(f"shocks={known!r}; expected a tuple of Shock(start, end, change).")
+
+    def _check_window(self) -> None:
+        if self.window is not None and not isinstance(self.curve, Constant):
+            raise DesignError(
+                f"window= spreads a constant effect over follow-up; with curve={self.curve!r} it is undefined. Use one of them."
+            )
 
     def _check_correlation(self) -> None:
         known = self.correlation
@@ -245,8 +252,9 @@ class Scenario:
         """A stack of `reps` trials, each under an allocation drawn from the design (or under `sequences`, ``(reps, I)``)."""
         drawn = design.random_allocations(reps, rng) if sequences is None else sequences
         treatment, exposure = design.treatment_of(drawn), design.exposure_of(drawn)
-        n = self._counts(design, treatment, rng)
-        predictor = self.centre(design) + self._random(design, treatment, rng) + self._effects(design, treatment, exposure)
+        actual, since = self._carried_out(design, treatment, exposure)
+        n = self._counts(design, actual, rng)
+        predictor = self.centre(design) + self._random(design, actual, rng) + self._effects(design, actual, since)
         # Cells that an allocation leaves out are not collected: they hold nobody, under any other allocation too.
         n = np.where(np.isnan(treatment), 0.0, n) if np.isnan(treatment).any() else n
         outcome = self._outcomes(predictor, n, rng)
@@ -266,9 +274,8 @@ class Scenario:
         lost = np.where(np.nan_to_num(treatment) > 0, treated, self.attrition)
         return rng.binomial(np.broadcast_to(n, treatment.shape).astype(np.int64), 1 - lost).astype(float)
 
-    def _effects(self, design: Design, treatment: Array, exposure: NDArray[np.int64]) -> Array:
-        """Effect in each cell, ``(R, I, T)``."""
-        actual, since = self._carried_out(design, treatment, exposure)
+    def _effects(self, design: Design, actual: Array, since: NDArray[np.int64]) -> Array:
+        """Effect in each cell, ``(R, I, T)``, under the treatment carried out."""
         names, columns = self.curve.columns(np.nan_to_num(actual), since)
         if len(names) != 1:
             raise DesignError(
@@ -276,7 +283,7 @@ class Scenario:
             )
         share = columns[..., 0, :, :]
         if self.window is not None:
-            share = np.where(np.nan_to_num(actual) > 0, share, treated_share(design, actual, self.window))
+            share = np.where(np.nan_to_num(actual) > 0, share, treated_share(design, actual, since, self.window))
         factors = np.ones(1) if self.effect_by_cluster is None else _by_cluster(self.effect_by_cluster, design, "effect_by_cluster")
         return np.asarray(self.effect * share * factors)
 
@@ -284,6 +291,8 @@ class Scenario:
         """Treatment and exposure after late or failed starts."""
         if self.late is None:
             return treatment, exposure
+        if design.transition or ((treatment > 0) & (treatment < 1)).any():
+            raise DesignError("late= needs a treatment that is wholly there at once: this design has transition periods or fractions.")
         since = np.maximum(exposure - _by_cluster(self.late, design, "late"), 0.0)
         return np.where(np.isnan(treatment), np.nan, treatment * (since > 0)), since.astype(np.int64)
 

@@ -186,7 +186,8 @@ def power_over_allocations(design: Design, *, draws: int = ALLOCATIONS, seed: in
     Returns
     -------
     DataFrame
-        One row an allocation: ``allocation`` (its number), ``std_error``, ``df``, ``power``. Its mean is the power before randomising.
+        One row an allocation: ``allocation`` (its number), ``std_error``, ``df``, ``power``. An allocation
+        that does not identify the effect has power 0. The mean is the power before randomising.
 
     Examples
     --------
@@ -203,7 +204,10 @@ def power_over_allocations(design: Design, *, draws: int = ALLOCATIONS, seed: in
     sequences = design.allocations() if everything else design.random_allocations(draws, np.random.default_rng(seed))
     at = evaluate(design, base, design.treatment_of(sequences), design.exposure_of(sequences))
     errors = np.sqrt(at.variance)
-    powers = two_sided_power(base.effect, errors, at.df, base.alpha)
+    known = np.isfinite(errors)
+    powers = np.zeros(len(errors))
+    powers[known] = two_sided_power(base.effect, errors[known], at.df[known], base.alpha)
+    errors = np.where(known, errors, np.inf)
     return pd.DataFrame({"allocation": np.arange(len(sequences)), "std_error": errors, "df": at.df, "power": powers})
 
 

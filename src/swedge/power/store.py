@@ -85,7 +85,12 @@ class Store:
         """One block, written whole or not at all."""
         stem = f"block-{cell:04d}-{min(pieces):06d}-{max(pieces):06d}"
         data = _frame(pieces, self.labels[cell]).to_parquet(engine="pyarrow", index=False)
-        write_whole(self.folder / f"{stem}-{self._hash(stem, data)}.parquet", data, overwrite=True)
+        target = self.folder / f"{stem}-{self._hash(stem, data)}.parquet"
+        write_whole(target, data, overwrite=True)
+        for other in self.folder.glob(f"block-{cell:04d}-*.parquet"):
+            first, last = (int(part) for part in other.name.split("-")[2:4])
+            if other != target and min(pieces) <= first and last <= max(pieces):
+                other.unlink()  # its chunks stand in the block just written
 
     def _hash(self, stem: str, data: bytes) -> str:
         """Bound to the study and the place, so that a block moved here from elsewhere does not pass."""
