@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from swedge._kernels.families import FamilyMaths
-from swedge._kernels.linalg import inverse_factor, rows, stacked
+from swedge._kernels.linalg import flat, inverse_factor, project, rows, stacked
 from swedge.errors import Status
 
 Array = NDArray[np.float64]
@@ -74,11 +74,6 @@ class SlotFit(NamedTuple):
     status: NDArray[np.int8]
 
 
-def flat(columns: Array) -> Array:
-    """Join the last two axes."""
-    return columns.reshape((*columns.shape[:-2], -1))
-
-
 def linear(model: SlotModel, beta: Array) -> Array:
     """The linear predictor ``(R, I, J)``."""
     eta = (beta[:, None, :] @ flat(model.x))[:, 0]
@@ -114,7 +109,7 @@ class _Iteration:
         mu = part.family.mean(eta)
         w = part.n * part.family.variance(mu)
         root, definite = inverse_factor(_information(part.x, w))
-        score = _project(part.x, part.n * (part.y - mu) + (w * (eta - part.offset) if self.first else 0.0))
+        score = project(part.x, part.n * (part.y - mu) + (w * (eta - part.offset) if self.first else 0.0))
         half = (root @ score[..., None])[..., 0]
         step = (root.swapaxes(-1, -2) @ half[..., None])[..., 0]
         self._update(now, step, (half**2).sum(-1), definite)
@@ -161,7 +156,3 @@ def _separated(model: SlotModel, mu: Array) -> NDArray[np.bool_]:
 
 def _information(x: Array, w: Array) -> Array:
     return np.asarray(flat(x * w[:, None]) @ flat(x).swapaxes(-1, -2))
-
-
-def _project(x: Array, residual: Array) -> Array:
-    return np.asarray((flat(x) @ flat(residual)[..., None])[..., 0])

@@ -17,8 +17,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from swedge._kernels.glm import SlotFit, SlotModel, flat
-from swedge._kernels.linalg import inverse_factor
+from swedge._kernels.glm import SlotFit, SlotModel
+from swedge._kernels.linalg import flat, inverse_factor, project
 from swedge.errors import Status
 
 Array = NDArray[np.float64]
@@ -93,18 +93,13 @@ def _derivatives(model: SlotModel, tau: Array, u: Array, mu: Array, w: Array, cu
     du_tau = (pull - scale * u * total) / curve
     bent = bend.sum(-1)
     lead = scale**2 / curve
-    d_beta = flat_dot(model.x, residual - 0.5 * lead[..., None] * bend) + 0.5 * (wx * (lead * scale**2 * bent / curve)[:, None]).sum(-1)
+    d_beta = project(model.x, residual - 0.5 * lead[..., None] * bend) + 0.5 * (wx * (lead * scale**2 * bent / curve)[:, None]).sum(-1)
     d_tau = (pull * u - 0.5 * (2 * scale * total / curve + lead * bent * (u + scale * du_tau))).sum(-1)
     base = flat(model.x * w[:, None]) @ flat(model.x).swapaxes(-1, -2)
     info = base - (wx * lead[:, None]) @ wx.swapaxes(-1, -2)
     # The tau entry is that of a variance seen through total/curve^... at the mode: 2 (tau total / curve)^2, kept away from zero.
     tau_info = (2 * (scale * total / curve) ** 2).sum(-1)
     return np.concatenate([d_beta, d_tau[:, None]], -1), _bordered(info, np.maximum(tau_info, 1e-3))
-
-
-def flat_dot(x: Array, table: Array) -> Array:
-    """``sum_ij x_pij table_ij``, ``(R, p)``."""
-    return np.asarray((flat(x) @ flat(table)[..., None])[..., 0])
 
 
 def _bordered(inner: Array, corner: Array) -> Array:

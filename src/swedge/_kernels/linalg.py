@@ -69,3 +69,13 @@ def stacked(array: Array, lead: tuple[int, ...], tail: int) -> Array:
 def rows(array: Array, which: NDArray[np.int64] | slice) -> Array:
     """Rows of a stacked array; an array that only broadcasts is returned as it is."""
     return array if array.shape[0] == 1 else array[which]
+
+
+def flat(columns: Array) -> Array:
+    """Join the last two axes, clusters and periods (or slots): ``(..., p, I, T)`` to ``(..., p, I T)``."""
+    return columns.reshape((*columns.shape[:-2], -1))
+
+
+def project(columns: Array, table: Array) -> Array:
+    """Sums of a table over columns: ``(R, p, I, T)`` and ``(R, I, T)`` to ``(R, p)``."""
+    return np.asarray((flat(columns) @ flat(table)[..., None])[..., 0])

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from swedge._kernels.linalg import inverse_factor, rows, stacked
+from swedge._kernels.linalg import flat, inverse_factor, rows, stacked
 
 Array = NDArray[np.float64]
 
@@ -143,10 +143,6 @@ def _criterion(model: CellModel, log_det: Array, root: Array, squares: Array) ->
     if model.restricted:
         criterion = criterion - 2 * np.log(np.einsum("...ii->...i", root)).sum(-1)
     return np.asarray(criterion)
-
-
-def flat(columns: Array) -> Array:
-    return columns.reshape((*columns.shape[:-2], -1))
 
 
 def cells(table: Array) -> Array:

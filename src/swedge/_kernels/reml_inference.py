@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from swedge._kernels.linalg import inverse_factor
+from swedge._kernels.linalg import flat, inverse_factor
 from swedge._kernels.reml import (
     BLOCK,
     SINGULAR,
@@ -25,7 +25,6 @@ from swedge._kernels.reml import (
     Fitted,
     combine,
     evaluate,
-    flat,
     maximise,
     pairs,
     projected_gram,
@@ -60,25 +59,11 @@ def fit_mixed(model: CellModel, contrasts: Array, df: str) -> MixedFit:
     """Maximise and infer. `contrasts` is ``(K, p)``; `df` is "kenward-roger", "satterthwaite" or anything else for none (inf)."""
     ratios, converged = maximise(model)
     blocks = [slice(i, i + BLOCK) for i in range(0, model.size, BLOCK)]
-    parts = [infer(model.take(block), ratios[block], contrasts, df) for block in blocks]
-    joined = {name: np.concatenate([getattr(part, name) for part in parts]) for name in Inferred._fields}
-    return MixedFit(**joined, converged=converged)
+    parts = [infer(model.take(block), ratios[block], converged[block], contrasts, df) for block in blocks]
+    return MixedFit(*(np.concatenate(pieces) for pieces in zip(*parts, strict=True)))
 
 
-class Inferred(NamedTuple):
-    """The rows of one block."""
-
-    estimate: Array
-    std_error: Array
-    df: Array
-    beta: Array
-    variances: Array
-    criterion: Array
-    singular: NDArray[np.bool_]
-    definite: NDArray[np.bool_]
-
-
-def infer(model: CellModel, ratios: Array, contrasts: Array, df: str) -> Inferred:
+def infer(model: CellModel, ratios: Array, converged: NDArray[np.bool_], contrasts: Array, df: str) -> MixedFit:
     """Estimates, standard errors and df at given variance ratios."""
     at = evaluate(model, ratios)
     sigma2 = at.squares / model.freedom
@@ -88,7 +73,7 @@ def infer(model: CellModel, ratios: Array, contrasts: Array, df: str) -> Inferre
     stacks = [np.stack([r[j] for r in results], -1) for j in (0, 1)]
     singular = np.asarray((ratios < SINGULAR).any(-1))
     definite = np.broadcast_to(at.definite, singular.shape)
-    return Inferred(beta @ contrasts.T, stacks[0], stacks[1], beta, variances, at.criterion, singular, definite)
+    return MixedFit(beta @ contrasts.T, stacks[0], stacks[1], beta, variances, at.criterion, converged, singular, definite)
 
 
 def _contrast(model: CellModel, at: Fitted, ratios: Array, sigma2: Array, contrast: Array, df: str) -> tuple[Array, Array]:
