@@ -143,9 +143,8 @@ class MixedModel(Estimator):
         total = trial.n.sum((-2, -1))
         if self.nested and (within is None or (total <= cells).all()):
             raise DataError(
-                "A cluster-by-period effect cannot be told from the residual: these cells hold one number each. Pass within= (the scatter"
-                " inside"
-                " cells), build the trial from rows, or use MixedModel(Exchangeable()) on the means."
+                "A cluster-by-period effect cannot be told from the residual: these cells hold one number each. Pass within= (the"
+                " scatter inside cells), build the trial from rows, or use MixedModel(Exchangeable()) on the means."
             )
         if within is None:
             return (np.zeros(()), np.zeros(p), np.zeros((p, p))), cells

@@ -74,8 +74,8 @@ class PlaceboTest:
         half = _order_statistic(np.abs(reference), self.level)
         note = (
             f"{treated.sum()} of {(~treated).sum()} comparators at a time were given the treated clusters' schedules. This rests on"
-            f" comparators being"
-            " exchangeable with the treated clusters, not on randomisation; they may include clusters that adopted the treatment unnamed."
+            " comparators being exchangeable with the treated clusters, not on randomisation; they may include clusters that adopted"
+            " the treatment unnamed."
         )
         limits = np.array([observed - half, observed + half])
         return TestResult(
@@ -160,9 +160,8 @@ def _treated(trial: Trial) -> NDArray[np.bool_]:
     treated = np.asarray((trial.arm > 0).any(-1))
     if (~treated).sum() < treated.sum() + 2:
         raise DataError(
-            f"{int((~treated).sum())} never-treated comparators cannot stand in for {int(treated.sum())} treated clusters and still leave"
-            f" controls."
-            " Add comparators, or use RandomisationTest where a design stands behind the trial."
+            f"{int((~treated).sum())} never-treated comparators cannot stand in for {int(treated.sum())} treated clusters and still"
+            " leave controls. Add comparators, or use RandomisationTest where a design stands behind the trial."
         )
     return treated
 

@@ -81,8 +81,8 @@ class AnalyticPower:
         lines = [
             f"With {self.design.n_clusters} clusters and {self.design.n_periods} periods, {float(a.sizes(self.design).mean()):.4g}"
             f" individuals a cell on average{_outcome(a)} and {a.correlation!r}, the standard error of the {_estimand(a)} is"
-            f" {self.std_error:.6g} and the power to detect"
-            f" {a.effect:g} ({_scale(a)}) at two-sided {a.alpha:g} is {self.power:.3f} ({df}).",
+            f" {self.std_error:.6g} and the power to detect {a.effect:g} ({_scale(a)}) at two-sided {a.alpha:g} is {self.power:.3f}"
+            f" ({df}).",
             f"The design permits {count:,} allocations: its randomisation test cannot give a p below {self.design.min_p():.3g}.",
         ]
         if a.family != "gaussian":
@@ -194,8 +194,7 @@ def power_of(design: Design, assumed: Assumed, allocation: Allocation | None = N
     if not np.isfinite(variance):
         raise DesignError(
             f"This design does not identify the {_estimand(assumed)}: no period holds both treated and control cells that are observed,"
-            f" or an"
-            " exposure is always seen in the same periods. Add controls, or assume a simpler effect curve."
+            " or an exposure is always seen in the same periods. Add controls, or assume a simpler effect curve."
         )
     power = float(two_sided_power(assumed.effect, np.sqrt(variance), df, assumed.alpha))
     return AnalyticPower(power, float(np.sqrt(variance)), df, at.weights, design, chosen, assumed, _notes(design, assumed, allocation))
