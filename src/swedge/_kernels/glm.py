@@ -1,4 +1,4 @@
-"""Generalised linear models with canonical link, fitted by iteratively reweighted least squares over a stack.
+"""Generalised linear models fitted by iteratively reweighted least squares over a stack.
 
 References
 ----------
@@ -80,6 +80,15 @@ def linear(model: SlotModel, beta: Array) -> Array:
     return np.asarray(eta.reshape((len(eta), *model.x.shape[-2:])) + model.offset)
 
 
+def working(model: SlotModel, eta: Array, mu: Array) -> tuple[Array, Array]:
+    """Expected information ``n mu'^2 / v`` and score ``n (y - mu) mu' / v`` of each slot's predictor, ``(R, I, J)``."""
+    if model.family.canonical:
+        return model.n * model.family.variance(mu), model.n * (model.y - mu)
+    rate = model.family.rate(eta)
+    share = model.n * rate / np.maximum(model.family.variance(mu), np.finfo(float).tiny)
+    return share * rate, share * (model.y - mu)
+
+
 def fit_slots(model: SlotModel) -> SlotFit:
     """Fit every replicate of one block."""
     iteration = _Iteration(model)
@@ -107,9 +116,9 @@ class _Iteration:
         now, part = self.active, self.model.take(self.active)
         eta = self._predictor(part, self.beta[now])
         mu = part.family.mean(eta)
-        w = part.n * part.family.variance(mu)
+        w, pull = working(part, eta, mu)
         root, definite = inverse_factor(_information(part.x, w))
-        score = project(part.x, part.n * (part.y - mu) + (w * (eta - part.offset) if self.first else 0.0))
+        score = project(part.x, pull + (w * (eta - part.offset) if self.first else 0.0))
         half = (root @ score[..., None])[..., 0]
         step = (root.swapaxes(-1, -2) @ half[..., None])[..., 0]
         self._update(now, step, (half**2).sum(-1), definite)
@@ -133,8 +142,9 @@ class _Iteration:
 
     def result(self) -> SlotFit:
         """Everything at the last estimate."""
-        mu = self.model.family.mean(np.broadcast_to(linear(self.model, self.beta), (self.model.size, *self.model.x.shape[-2:])))
-        w = self.model.n * self.model.family.variance(mu)
+        eta = np.broadcast_to(linear(self.model, self.beta), (self.model.size, *self.model.x.shape[-2:]))
+        mu = self.model.family.mean(eta)
+        w, _ = working(self.model, eta, mu)
         root, definite = inverse_factor(_information(self.model.x, w))
         return SlotFit(self.beta, mu, w, root, self._status(mu, definite))
 

@@ -37,19 +37,19 @@ _CORRECTIONS: dict[str, Callable[[Array], Array]] = {
 
 
 class Robust(NamedTuple):
-    """``variance`` and Satterthwaite ``df`` of each contrast, ``(..., K)``, and the share of it that single clusters fit exactly.
+    """``covariance (..., K, K)`` of the contrasts, their Satterthwaite ``df (..., K)``, and the share that single clusters fit exactly.
 
     `alone` is the squared length of a contrast along directions that one cluster alone informs, over its whole squared length. Residuals
     there are zero by the normal equations, so that no cluster-robust variance sees that part of the estimate's error.
     """
 
-    variance: Array
+    covariance: Array
     df: Array
     alone: Array
 
 
 def cluster_robust(kind: str, root: Array, crossed: Array, scores: Array, contrasts: Array) -> Robust:
-    """Variance and df of ``contrasts @ beta``; a variance of which only rounding is left is 0.
+    """Covariance and df of ``contrasts @ beta``; a contrast of whose variance only rounding is left has variance 0.
 
     Parameters
     ----------
@@ -60,11 +60,11 @@ def cluster_robust(kind: str, root: Array, crossed: Array, scores: Array, contra
         ``C_i = X_i' W_i X_i``.
     scores : (..., I, p)
         ``s_i = X_i' W_i e_i``, `e` the working residual.
-    contrasts : (K, p)
+    contrasts : (K, p) or (..., K, p)
     """
     standard = root[..., None, :, :] @ crossed @ root.swapaxes(-1, -2)[..., None, :, :]
     values, vectors = np.linalg.eigh(standard)
-    directions = (root @ contrasts.T).swapaxes(-1, -2)
+    directions = contrasts @ root.swapaxes(-1, -2)
     projected = (vectors.swapaxes(-1, -2) @ directions.swapaxes(-1, -2)[..., None, :, :]).swapaxes(-1, -2)
     rotated = (vectors.swapaxes(-1, -2) @ (root[..., None, :, :] @ scores[..., None]))[..., 0]
     left = 1 - values
@@ -72,11 +72,12 @@ def cluster_robust(kind: str, root: Array, crossed: Array, scores: Array, contra
     h = np.where(kept, _CORRECTIONS[kind](np.where(kept, np.maximum(left, ALONE), 1.0)), 0.0)
     pulls = (projected * (h * rotated)[..., None, :]).sum(-1)
     informed = (np.einsum("...ipp->...i", crossed) > 0).sum(-1)[..., None]
-    factor = informed / np.maximum(informed - 1, 1) if kind == "CR1" else 1.0
+    factor = informed / np.maximum(informed - 1, 1) if kind == "CR1" else np.ones_like(informed, dtype=float)
     alone = ((projected**2) * (left <= ALONE)[..., None, :]).sum((-3, -1)) / (directions**2).sum(-1)
     size = (directions**2).sum(-1) * (rotated**2).sum((-2, -1))[..., None]
-    variance = factor * (pulls**2).sum(-2)
-    return Robust(np.where(variance > CANCELLED**2 * size, variance, 0.0), _satterthwaite(h, values, left, projected, vectors), alone)
+    real = (pulls**2).sum(-2) > CANCELLED**2 * size
+    covariance = factor[..., None] * (pulls.swapaxes(-1, -2) @ pulls) * (real[..., :, None] & real[..., None, :])
+    return Robust(covariance, _satterthwaite(h, values, left, projected, vectors), alone)
 
 
 def _satterthwaite(h: Array, values: Array, left: Array, projected: Array, vectors: Array) -> Array:

@@ -55,7 +55,7 @@ class Estimate:
     ----------
     terms : tuple of str
     estimate, std_error, df : ndarray (...) or (..., K)
-        On the scale named by `scale`: differences (identity), log odds ratios (logit), log rate ratios (log). Infinite df means normal.
+        On the scale named by `scale`: differences (identity), log odds ratios (logit), log ratios (log). Infinite df means normal.
     status : ndarray (...) of Status codes
     estimand, estimator, scale : str
     methods : str
@@ -66,6 +66,8 @@ class Estimate:
         Further arrays of the fit: its criterion, variances, dispersion.
     level : float
         Confidence level of `conf_int`.
+    covariance : ndarray (..., K, K)
+        Covariance of the terms, its diagonal the squared standard errors.
     """
 
     terms: tuple[str, ...]
@@ -80,6 +82,7 @@ class Estimate:
     notes: tuple[str, ...] = ()
     details: dict[str, Any] = field(default_factory=dict)
     level: float = 0.95
+    covariance: Array | None = None
 
     def __repr__(self) -> str:
         """One line: what was estimated, by what, and how it went."""
@@ -145,7 +148,13 @@ class Estimate:
         return draw_forest(labels, np.ravel(self.estimate), self.conf_int.reshape(-1, 2), SCALES[self.scale], ax=ax)
 
 
-SCALES = {"identity": "difference", "logit": "log odds ratio", "log": "log rate ratio"}
+SCALES = {
+    "identity": "difference",
+    "logit": "log odds ratio",
+    "log": "log ratio",
+    "probit": "probit difference",
+    "cloglog": "complementary log-log difference",
+}
 
 
 def _one(estimate: Estimate) -> None:
@@ -173,14 +182,15 @@ def assemble(
     details: dict[str, Array] | None = None,
     alone: Array | None = None,
 ) -> Estimate:
-    """An estimate from rows ``(R or 1, K)`` of estimate, variance and df, and statuses ``(R or 1,)``.
+    """An estimate from rows ``(R or 1, K)`` of estimate and df, ``(R or 1, K, K)`` of covariance, and statuses ``(R or 1,)``.
 
     `alone` is the share of each contrast that single clusters fit exactly, which a cluster-robust variance does not see.
 
     Where a status is not usable, or no df are left, the numbers become nan. A fit without residuals has no df left, whatever the formula
     for them says.
     """
-    estimate, variance, df = numbers
+    estimate, covariance, df = numbers
+    variance = np.einsum("...kk->...k", covariance)
     lost = np.where(np.isfinite(variance).all(-1), Status.OK, Status.RANK_DEFICIENT)
     spent = ~(df > 0) | (variance <= EXACT**2 * estimate**2)
     bad = np.where(spent.any(-1), Status.NO_DEGREES_OF_FREEDOM, lost)
@@ -202,7 +212,13 @@ def assemble(
         methods=wording.methods,
         notes=(*wording.notes, *_blind_spot(float(blind.max(initial=0.0)))),
         details=shown,
+        covariance=_squared(np.where(usable[..., None], covariance, np.nan), trial.shape),
     )
+
+
+def _squared(rows: Array, lead: tuple[int, ...]) -> Array:
+    """``(R or 1, K, K)`` to the leading shape and K, K."""
+    return np.broadcast_to(rows, (int(np.prod(lead)), *rows.shape[1:])).reshape((*lead, *rows.shape[1:])).copy()
 
 
 def _blind_spot(share: float) -> tuple[str, ...]:

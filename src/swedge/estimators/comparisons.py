@@ -72,7 +72,7 @@ class _IndicatorRegression(LinearEstimator):
         df = robust.df if self.df == "satterthwaite" else np.broadcast_to(fixed, robust.df.shape)
         wording = Wording(type(self).__name__, "treatment effect", "identity", self._methods(trial), (*trial.notes, *_left_out(trial)))
         return assemble(
-            trial, ("treatment",), (fit.beta @ contrasts.T, robust.variance, df), fit.status(weight, y), wording, alone=robust.alone
+            trial, ("treatment",), (fit.beta @ contrasts.T, robust.covariance, df), fit.status(weight, y), wording, alone=robust.alone
         )
 
     def _weighed(self, trial: Trial) -> str:

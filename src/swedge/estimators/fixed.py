@@ -109,8 +109,8 @@ class FixedEffects(Estimator):
         contrasts = padded(parts.contrasts, base.shape[-3], len(trial.covariates))
         boil = gaussian_pieces if trial.family == "gaussian" else glm_pieces
         pieces = boil(trial, stack_columns(base, parts.columns), self.vcov in ROBUST)
-        variance, natural, alone = self._variance(pieces, contrasts)
-        numbers = (pieces.beta @ contrasts.T, variance, self._freedom(trial, natural))
+        covariance, natural, alone = self._covariance(pieces, contrasts)
+        numbers = (pieces.beta @ contrasts.T, covariance, self._freedom(trial, natural))
         wording = Wording(
             f"FixedEffects {self.vcov}",
             parts.estimand,
@@ -121,15 +121,16 @@ class FixedEffects(Estimator):
         details = {"dispersion": pieces.excess / pieces.dispersion}
         return assemble(trial, parts.terms, numbers, pieces.status, wording, details, alone)
 
-    def _variance(self, pieces: Pieces, contrasts: Array) -> tuple[Array, Array, Array | None]:
-        """Variances, their own df, and what a robust variance does not see, ``(R, K)``."""
+    def _covariance(self, pieces: Pieces, contrasts: Array) -> tuple[Array, Array, Array | None]:
+        """Covariance ``(R, K, K)``, df, and what a robust variance does not see, ``(R, K)``."""
         if self.vcov in ROBUST:
             return cluster_robust(self.vcov, pieces.root, pieces.crossed, pieces.scores, contrasts)
         scale, freedom = pieces.dispersion, pieces.dispersion_df
         if self.vcov == "overdispersed":
             scale, freedom = np.maximum(pieces.excess, pieces.dispersion), pieces.excess_df
-        variance = scale[:, None] * ((pieces.root @ contrasts.T) ** 2).sum(-2)
-        return variance, np.broadcast_to(freedom[:, None], variance.shape), None
+        half = pieces.root @ contrasts.T
+        covariance = scale[:, None, None] * (half.swapaxes(-1, -2) @ half)
+        return covariance, np.broadcast_to(freedom[:, None], covariance.shape[:-1]), None
 
     def _freedom(self, trial: Trial, natural: Array) -> Array:
         if self.df_method == "normal":

@@ -1,4 +1,4 @@
-"""Mixed models: random cluster and cluster-by-period effects."""
+"""Mixed models: random cluster, cluster-by-period and treatment effects."""
 
 from __future__ import annotations
 
@@ -7,29 +7,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from swedge._kernels.glm import fit_slots, slot_model
-from swedge._kernels.laplace import fit_laplace
-from swedge._kernels.least_squares import varies
-from swedge._kernels.reml import CellModel, cell_model
-from swedge._kernels.reml_inference import MixedFit, fit_mixed
-from swedge.assumptions import Constant, Correlation, EffectCurve, Estimand, NestedExchangeable
-from swedge.errors import DataError, FitError, Status, nearest
+from swedge.assumptions import Constant, Correlation, EffectCurve, Estimand, NestedExchangeable, family_named
+from swedge.errors import FitError, Status, nearest
 from swedge.estimate import Estimate, Estimator, Wording, assemble
-from swedge.estimators.columns import (
-    Effects,
-    adjusted_for,
-    counted,
-    covariate_means,
-    effects,
-    estimated,
-    informed,
-    padded,
-    period_columns,
-    slots,
-    stack_columns,
-    without_effect,
-)
-from swedge.estimators.pieces import cell_freedom, full, no_variation
+from swedge.estimators.columns import Effects, adjusted_for, counted, effects, estimated, informed, without_effect
+from swedge.estimators.found import Found
+from swedge.estimators.mixed_gaussian import fit_gaussian
+from swedge.estimators.mixed_glmm import fit_glmm
 from swedge.trial import Trial
 
 Array = NDArray[np.float64]
@@ -40,8 +24,7 @@ DF_WORDS = {
     "clusters": "clusters minus 2",
     "normal": "infinite (normal)",
 }
-VANISHED = 1e-10
-DFS = ("kenward-roger", "satterthwaite", "clusters", "normal")
+DFS = tuple(DF_WORDS)
 
 
 @dataclass(frozen=True)
@@ -62,9 +45,11 @@ class MixedModel(Estimator):
     reml : bool
         Restricted (default) or full maximum likelihood; Gaussian only.
     quadrature : int
-        1 is Laplace's approximation.
+        1 is Laplace's approximation; more points integrate over one random effect by adaptive Gauss-Hermite quadrature.
     df : {"kenward-roger", "satterthwaite", "clusters", "normal"}
         The first two are for Gaussian outcomes. "clusters" is the number of clusters minus 2. "normal" has to be asked for.
+    link : {"logit", "probit", "cloglog", "log"}, optional
+        Of a binary or count outcome; the family's canonical link if left out.
 
     References
     ----------
@@ -77,7 +62,7 @@ class MixedModel(Estimator):
     --------
     >>> MixedModel()
     MixedModel(correlation=NestedExchangeable(icc=None, cac=None, iac=0.0), effect=Constant(), estimand=None, reml=True, quadrature=1,
-    df='kenward-roger')
+    df='kenward-roger', link=None)
     """
 
     correlation: Correlation = NestedExchangeable()  # noqa: RUF009 - frozen, so shared safely
@@ -86,6 +71,7 @@ class MixedModel(Estimator):
     reml: bool = True
     quadrature: int = 1
     df: str = "kenward-roger"
+    link: str | None = None
 
     def __post_init__(self) -> None:
         if self.df not in DFS:
@@ -98,8 +84,8 @@ class MixedModel(Estimator):
             raise FitError(f"{self.correlation!r} cannot be estimated here. Use Exchangeable() or NestedExchangeable().")
 
     def scale(self, trial: Trial) -> str:
-        """The family's link."""
-        return trial.maths.link
+        """The link."""
+        return family_named(trial.family, self.link).link
 
     def null(self, trial: Trial, effect: ArrayLike) -> Trial:
         """The trial with an effect that follows `effect` (the curve) taken out, on the family's link."""
@@ -115,58 +101,13 @@ class MixedModel(Estimator):
         return "cluster_period" in self.correlation.components
 
     def _fit(self, trial: Trial) -> Estimate:
-        return self._fit_gaussian(trial) if trial.family == "gaussian" else self._fit_glmm(trial)
-
-    def _fit_gaussian(self, trial: Trial) -> Estimate:
         parts = effects(trial, self.effect, self.estimand)
-        model, before = self._cell_model(trial, parts)
-        fit = fit_mixed(model, padded(parts.contrasts, before, len(trial.covariates)), self.df)
-        names = ("residual", "cluster", "cluster_period")
-        variances = dict(zip(names, fit.variances.T, strict=False))
-        numbers = (fit.estimate, fit.std_error**2, self._freedom(trial, fit.df))
-        moves = varies(full(trial.n, trial, 2), full(trial.outcome, trial, 2), model.syy)
-        left = cell_freedom(trial, model.x) + len(trial.covariates)
-        return self._assemble(trial, parts, numbers, _status(model, fit, moves, left), fit.criterion, variances)
-
-    def _cell_model(self, trial: Trial, parts: Effects) -> tuple[CellModel, int]:
-        periods = period_columns(trial)
-        x = stack_columns(periods, parts.columns)
-        if trial.covariates:
-            x = stack_columns(x, covariate_means(trial))
-        scatter, total = self._scatter(trial, x.shape[-3])
-        return cell_model(trial.outcome, x, trial.n, scatter, total, trial.shape, self.nested, self.reml), len(periods)
-
-    def _scatter(self, trial: Trial, p: int) -> tuple[tuple[Array, Array, Array], Array]:
-        """Pooled scatter padded to the coefficients, and the number of individuals (of cells, where only means are known)."""
-        within, q = trial.cells.within, len(trial.covariates)
-        cells = (trial.n > 0).sum((-2, -1)).astype(float)
-        total = trial.n.sum((-2, -1))
-        if self.nested and (within is None or (total <= cells).all()):
-            raise DataError(
-                "A cluster-by-period effect cannot be told from the residual: these cells hold one number each. Pass within= (the"
-                " scatter inside cells), build the trial from rows, or use MixedModel(Exchangeable()) on the means."
-            )
-        if within is None:
-            return (np.zeros(()), np.zeros(p), np.zeros((p, p))), cells
-        pooled = within.sum(-3)
-        sxy, sxx = np.zeros((*pooled.shape[:-2], p)), np.zeros((*pooled.shape[:-2], p, p))
-        if q:
-            sxy[..., p - q :], sxx[..., p - q :, p - q :] = pooled[..., 1:, 0], pooled[..., 1:, 1:]
-        return (pooled[..., 0, 0], sxy, sxx), total
-
-    def _fit_glmm(self, trial: Trial) -> Estimate:
-        self._check_glmm()
-        parts = effects(trial, self.effect, self.estimand)
-        periods = period_columns(trial)
-        table = slots(trial, stack_columns(periods, parts.columns))
-        contrasts = padded(parts.contrasts, len(periods), len(trial.covariates))
-        model = slot_model(table.y, table.x, table.n, table.offset, trial.maths, trial.shape)
-        fits = [fit_laplace(block, fit_slots(block)) for block in model.blocks()]
-        beta, tau, covariance, criterion, _, status = (np.concatenate([f[j] for f in fits]) for j in range(6))
-        variance = np.einsum("kp,rpq,kq->rk", contrasts, covariance, contrasts)
-        numbers = (beta @ contrasts.T, variance, self._freedom(trial, np.full_like(variance, np.inf)))
-        status = np.where(no_variation(model), Status.NO_VARIATION, status).astype(np.int8)
-        return self._assemble(trial, parts, numbers, status, criterion, {"cluster": tau**2})
+        if trial.family == "gaussian":
+            found = fit_gaussian(trial, parts, self.correlation, self.reml, self.df)
+        else:
+            self._check_glmm()
+            found = fit_glmm(trial, parts, self.correlation, family_named(trial.family, self.link), self.quadrature)
+        return self._assembled(trial, parts, found)
 
     def _check_glmm(self) -> None:
         if self.nested or self.df in ("kenward-roger", "satterthwaite"):
@@ -179,21 +120,15 @@ class MixedModel(Estimator):
     def _freedom(self, trial: Trial, natural: Array) -> Array:
         return np.broadcast_to(informed(trial)[:, None] - 2.0, natural.shape) if self.df == "clusters" else natural
 
-    def _assemble(
-        self,
-        trial: Trial,
-        parts: Effects,
-        numbers: tuple[Array, Array, Array],
-        status: NDArray[np.int8],
-        criterion: Array,
-        variances: dict[str, Array],
-    ) -> Estimate:
+    def _assembled(self, trial: Trial, parts: Effects, found: Found) -> Estimate:
         notes = (*trial.notes, *self._warnings(trial))
-        wording = Wording(f"MixedModel {self.df}", parts.estimand, trial.maths.link, self._methods(trial, parts), notes)
-        fit = assemble(trial, parts.terms, numbers, status, wording, {"criterion": criterion, **variances})
+        wording = Wording(f"MixedModel {self.df}", parts.estimand, self.scale(trial), self._methods(trial, parts), notes)
+        numbers = (found.estimate, found.covariance, self._freedom(trial, found.df))
+        fit = assemble(trial, parts.terms, numbers, found.status, wording, {"criterion": found.criterion, **found.variances})
         if not trial.shape and fit.status == Status.SINGULAR:
             fit = replace(fit, notes=(*fit.notes, Status.SINGULAR.advice))
-        return replace(fit, details={"criterion": fit.details["criterion"], "variances": {name: fit.details[name] for name in variances}})
+        variances = {name: fit.details[name] for name in found.variances}
+        return replace(fit, details={"criterion": fit.details["criterion"], "variances": variances})
 
     def _warnings(self, trial: Trial) -> tuple[str, ...]:
         notes = []
@@ -213,7 +148,7 @@ class MixedModel(Estimator):
         kind = (
             "Linear mixed model"
             if trial.family == "gaussian"
-            else f"{trial.family.capitalize()} mixed model ({trial.maths.link} link, Laplace)"
+            else f"{trial.family.capitalize()} mixed model ({self.scale(trial)} link, Laplace)"
         )
         criterion = ("restricted " if self.reml else "") + "maximum likelihood" if trial.family == "gaussian" else "maximum likelihood"
         terms = "cluster and cluster-by-period" if self.nested else "cluster"
@@ -221,15 +156,3 @@ class MixedModel(Estimator):
             f"{kind} with fixed period effects{estimated(parts)} and random {terms} effects{adjusted_for(trial)}, fitted by {criterion},"
             f" {DF_WORDS[self.df]} degrees of freedom; {counted(trial)}."
         )
-
-
-def _status(model: CellModel, fit: MixedFit, moves: NDArray[np.bool_], left: Array) -> NDArray[np.int8]:
-    """Status of each replicate, the gravest last; without cells `left` over, nothing tells the variance of clusters."""
-    status = np.where(fit.singular, Status.SINGULAR, Status.OK)
-    status = np.where(fit.converged, status, Status.NOT_CONVERGED)
-    # A residual that vanishes beside the random effects leaves the likelihood without a maximum.
-    vanished = fit.variances[:, 0] < VANISHED * fit.variances.sum(-1)
-    status = np.where(vanished, Status.NO_RESIDUAL, status)
-    status = np.where((model.freedom > 0) & (left > 0), status, Status.NO_DEGREES_OF_FREEDOM)
-    status = np.where(fit.definite, status, Status.RANK_DEFICIENT)
-    return np.where(moves, status, Status.NO_VARIATION).astype(np.int8)
