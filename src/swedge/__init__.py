@@ -10,6 +10,7 @@ from swedge.assumptions import (
     PTE,
     TATE,
     ByExposure,
+    ByPeriod,
     Constant,
     Delayed,
     Exchangeable,
@@ -19,6 +20,7 @@ from swedge.assumptions import (
     NestedExchangeable,
     ProportionalDecay,
     RandomEffects,
+    Spline,
 )
 from swedge.design import Allocation, Constraint, Design, Stratum
 from swedge.errors import DataError, DesignError, FitError, PlanError, Status, SwedgeError
@@ -61,6 +63,7 @@ __all__ = [
     "Allocation",
     "AnalyticPower",
     "ByExposure",
+    "ByPeriod",
     "Cells",
     "Constant",
     "Constraint",
@@ -92,6 +95,7 @@ __all__ = [
     "Shock",
     "SimulatedGrid",
     "SimulatedPower",
+    "Spline",
     "Status",
     "Stratum",
     "SwedgeError",

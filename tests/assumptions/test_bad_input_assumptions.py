@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import swedge as sw
-from swedge.assumptions import RandomEffects, family_named, residual_variance
+from swedge.assumptions import Layout, RandomEffects, family_named, residual_variance
 
 MIDDLE = np.arange(4.0)
 CONTROL = (np.zeros((2, 3)), np.zeros((2, 3), dtype=np.int64))
@@ -26,11 +26,25 @@ NUMBERS: dict[str, tuple[Callable[[], object], str]] = {
     "cac as a truth": (lambda: sw.ExponentialDecay(0.1, True), "cac is True"),
     "cac of 1 in a cohort": (lambda: sw.ProportionalDecay(0.1, 1.0), r"cac is 1\.0"),
     "iac of 1": (lambda: sw.Exchangeable(0.1, iac=1.0), r"iac is 1\.0"),
-    "no iac": (lambda: sw.Exchangeable(0.1, iac=None), "iac is None"),  # type: ignore[arg-type]
+    "iac left open": (lambda: sw.Exchangeable(0.1, iac=None).between(MIDDLE, 1.0), "iac has no value, so this structure is one to estimate"),
     "negative sd": (lambda: RandomEffects(cluster=-1.0), r"cluster is -1\.0; expected a standard deviation, finite and not negative"),
     "infinite sd": (lambda: RandomEffects(cluster_period=np.inf), "cluster_period is inf"),
     "sd as text": (lambda: RandomEffects(residual="1"), "residual is '1'"),  # type: ignore[arg-type]
-    "no sd": (lambda: RandomEffects(cluster=None), "cluster is None"),  # type: ignore[arg-type]
+    "sd left open": (lambda: RandomEffects(cluster=None).between(MIDDLE, 1.0), "cluster has no value, so this structure is one to estimate"),
+    "effect named twice": (lambda: sw.Exchangeable(0.1).structure(), r"Exchangeable states icc=0\.1; a fitted model estimates what is asked for"),
+    "iac to keep to": (lambda: sw.NestedExchangeable(iac=0.5).structure(), r"NestedExchangeable states iac=0\.5.*Leave the value out"),
+    "cac to keep to": (lambda: sw.ProportionalDecay(cac=0.5).structure(), r"ProportionalDecay states cac=0\.5"),
+    "effects to keep to": (
+        lambda: RandomEffects(cluster=1.0, cluster_period=None, residual=2.0).structure(),
+        r"RandomEffects states cluster=1\.0, residual=2\.0;",
+    ),
+    "nothing to estimate": (lambda: RandomEffects().structure(), "names no effect to estimate"),
+    "correlation with nothing": (lambda: RandomEffects(treatment=None, treatment_corr=None).structure(), "a correlation of effects that are not"),
+    "decay of nothing": (lambda: RandomEffects(cluster=None, autocorrelation=None).structure(), "Give cluster_period=None beside it"),
+    "shared exposure effects": (
+        lambda: RandomEffects(exposure=1.0).parts(Layout(MIDDLE, np.zeros((1, 4)), np.ones((1, 4)))),
+        "power takes clusters as independent. Leave out exposure=",
+    ),
     "autocorrelation": (lambda: RandomEffects(autocorrelation=-0.5), r"autocorrelation is -0\.5; expected a number in \[0, 1\]"),
     "correlation of effects": (lambda: RandomEffects(treatment_corr=1.5), r"treatment_corr is 1\.5; expected a correlation in \[-1, 1\]"),
     "correlation as text": (lambda: RandomEffects(treatment_corr="0"), "treatment_corr is '?0"),  # type: ignore[arg-type]

@@ -414,7 +414,7 @@ class KnownVariance(sw.LinearEstimator):
     def _fit(self, trial: sw.Trial) -> Estimate:
         at = self._weighed(trial)
         seen = np.where(trial.n > 0, trial.outcome, 0.0)
-        numbers = ((at.weights * seen).sum((-2, -1))[..., None], at.variance[..., None], at.df[..., None])
+        numbers = ((at.weights * seen).sum((-2, -1))[..., None], at.variance[..., None, None], at.df[..., None])
         status = np.zeros(at.variance.shape, dtype=np.int8)
         wording = Wording("KnownVariance", "treatment effect", "identity", "Generalised least squares at a known correlation.", ())
         return assemble(trial, ("treatment",), numbers, status, wording)

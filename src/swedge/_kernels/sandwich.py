@@ -28,7 +28,7 @@ ALONE = 1e-9
 # Contributions of clusters this small beside their scores are rounding: two clusters, say, whose residuals mirror each other.
 CANCELLED = 1e-10
 
-_CORRECTIONS: dict[str, Callable[[Array], Array]] = {
+CORRECTIONS: dict[str, Callable[[Array], Array]] = {
     "CR0": np.ones_like,
     "CR1": np.ones_like,
     "CR2": lambda left: left**-0.5,
@@ -69,7 +69,7 @@ def cluster_robust(kind: str, root: Array, crossed: Array, scores: Array, contra
     rotated = (vectors.swapaxes(-1, -2) @ (root[..., None, :, :] @ scores[..., None]))[..., 0]
     left = 1 - values
     kept = left > ALONE if kind in ("CR2", "CR3") else np.ones_like(left, dtype=bool)
-    h = np.where(kept, _CORRECTIONS[kind](np.where(kept, np.maximum(left, ALONE), 1.0)), 0.0)
+    h = np.where(kept, CORRECTIONS[kind](np.where(kept, np.maximum(left, ALONE), 1.0)), 0.0)
     pulls = (projected * (h * rotated)[..., None, :]).sum(-1)
     informed = (np.einsum("...ipp->...i", crossed) > 0).sum(-1)[..., None]
     factor = informed / np.maximum(informed - 1, 1) if kind == "CR1" else np.ones_like(informed, dtype=float)

@@ -1,16 +1,19 @@
 """What is assumed of a trial: correlations, effect curves, estimands, families."""
 
-from swedge.assumptions.correlation import Correlation, Exchangeable, ExponentialDecay, NestedExchangeable, ProportionalDecay
-from swedge.assumptions.effect import LTE, PTE, TATE, ByExposure, Constant, Delayed, EffectCurve, Estimand, Fading, Linear
+from swedge.assumptions.correlation import Correlation, Exchangeable, ExponentialDecay, NestedExchangeable, ProportionalDecay, given
+from swedge.assumptions.effect import ByExposure, ByPeriod, Constant, Delayed, EffectCurve, ExposureCurve, Fading, Linear, Spline
+from swedge.assumptions.estimand import LTE, PTE, TATE, Estimand, read_off
 from swedge.assumptions.family import family_named
 from swedge.assumptions.layout import Layout, Part
 from swedge.assumptions.random_effects import RandomEffects, check_gaussian, residual_variance
+from swedge.assumptions.structure import Structure
 
 __all__ = [
     "LTE",
     "PTE",
     "TATE",
     "ByExposure",
+    "ByPeriod",
     "Constant",
     "Correlation",
     "Delayed",
@@ -18,6 +21,7 @@ __all__ = [
     "Estimand",
     "Exchangeable",
     "ExponentialDecay",
+    "ExposureCurve",
     "Fading",
     "Layout",
     "Linear",
@@ -25,7 +29,11 @@ __all__ = [
     "Part",
     "ProportionalDecay",
     "RandomEffects",
+    "Spline",
+    "Structure",
     "check_gaussian",
     "family_named",
+    "given",
+    "read_off",
     "residual_variance",
 ]

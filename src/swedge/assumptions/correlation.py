@@ -25,6 +25,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from swedge.assumptions.layout import Array, Layout, Part, autocorrelation
+from swedge.assumptions.structure import Structure, refuse_values
 from swedge.errors import DesignError
 
 
@@ -42,6 +43,9 @@ class Correlation(Protocol):
     def parts(self, layout: Layout) -> list[Part]:
         """The covariance of cells and individuals as a sum of parts, one a parameter."""
 
+    def structure(self) -> Structure:
+        """What a model has to estimate; refused where values are given."""
+
 
 class _Correlated:
     """What structures stated as correlations share."""
@@ -50,12 +54,18 @@ class _Correlated:
 
     def between(self, midpoints: Array, residual: float) -> Array:
         """Covariance ``(T, T)`` of the true cell means of one cluster, given the residual variance."""
-        share, own = given("icc", self.icc), getattr(self, "iac", 0.0)
+        share, own = given("icc", self.icc), given("iac", getattr(self, "iac", 0.0))
         return np.asarray(residual * share / ((1 - share) * (1 - own)) * self._shape(midpoints))
 
     def _shape(self, midpoints: Array) -> Array:
         """Correlation ``(T, T)`` of the true cell means."""
         raise DesignError(f"{self!r} states no correlation of cell means.")
+
+    def _to_estimate(self, effects: tuple[str, ...], decay: str = "none") -> Structure:
+        """The structure of these effects, with individual ones where `iac` is left open."""
+        own = getattr(self, "iac", 0.0)
+        refuse_values(self, {"icc": self.icc, "cac": getattr(self, "cac", None), "iac": own or None})
+        return Structure((*effects, "individual") if own is None else effects, decay=decay)
 
 
 @dataclass(frozen=True)
@@ -66,9 +76,9 @@ class Exchangeable(_Correlated):
     ----------
     icc : float, optional
         Intracluster correlation, in [0, 1). Left out, the structure is one to estimate.
-    iac : float
-        Individual autocorrelation of a closed cohort, in [0, 1); 0 for cross-sections. For an open cohort in which a share c of
-        individuals is replaced between any two periods, give ``iac (1 - c)``.
+    iac : float or None
+        Individual autocorrelation of a closed cohort, in [0, 1); 0 for cross-sections, None to have it estimated. For an open cohort in
+        which a share c of individuals is replaced between any two periods, give ``iac (1 - c)``.
 
     Examples
     --------
@@ -78,7 +88,7 @@ class Exchangeable(_Correlated):
     """
 
     icc: float | None = None
-    iac: float = 0.0
+    iac: float | None = 0.0
 
     def __post_init__(self) -> None:
         check_share("icc", self.icc, closed=False)
@@ -88,6 +98,10 @@ class Exchangeable(_Correlated):
     def components(self) -> tuple[str, ...]:
         """The random effects to estimate."""
         return ("cluster",)
+
+    def structure(self) -> Structure:
+        """One variance a cluster, and the individuals' where `iac` is None."""
+        return self._to_estimate(("cluster",))
 
     def _shape(self, midpoints: Array) -> Array:
         return np.ones((len(midpoints),) * 2)
@@ -108,9 +122,9 @@ class NestedExchangeable(_Correlated):
         Correlation of two outcomes of the same cluster and period, in [0, 1).
     cac : float, optional
         Cluster autocorrelation, in [0, 1]: correlation across periods over correlation within one.
-    iac : float
-        Individual autocorrelation of a closed cohort, in [0, 1); 0 for cross-sections. For an open cohort in which a share c of
-        individuals is replaced between any two periods, give ``iac (1 - c)``.
+    iac : float or None
+        Individual autocorrelation of a closed cohort, in [0, 1); 0 for cross-sections, None to have it estimated. For an open cohort in
+        which a share c of individuals is replaced between any two periods, give ``iac (1 - c)``.
 
     Examples
     --------
@@ -121,7 +135,7 @@ class NestedExchangeable(_Correlated):
 
     icc: float | None = None
     cac: float | None = None
-    iac: float = 0.0
+    iac: float | None = 0.0
 
     def __post_init__(self) -> None:
         check_share("icc", self.icc, closed=False)
@@ -132,6 +146,10 @@ class NestedExchangeable(_Correlated):
     def components(self) -> tuple[str, ...]:
         """The random effects to estimate."""
         return ("cluster", "cluster_period")
+
+    def structure(self) -> Structure:
+        """Variances of clusters and cluster-periods, and the individuals' where `iac` is None."""
+        return self._to_estimate(("cluster", "cluster_period"))
 
     def _shape(self, midpoints: Array) -> Array:
         cac = given("cac", self.cac)
@@ -176,7 +194,7 @@ class ExponentialDecay(_Correlated):
 
     icc: float | None = None
     cac: float | None = None
-    iac: float = 0.0
+    iac: float | None = 0.0
 
     def __post_init__(self) -> None:
         check_share("icc", self.icc, closed=False)
@@ -187,6 +205,10 @@ class ExponentialDecay(_Correlated):
     def components(self) -> tuple[str, ...]:
         """Decay is no sum of random intercepts."""
         return ()
+
+    def structure(self) -> Structure:
+        """The variance of cluster-periods, their decay, and the individuals' variance where `iac` is None."""
+        return self._to_estimate(("cluster_period",), "cluster_period")
 
     def _shape(self, midpoints: Array) -> Array:
         return autocorrelation(midpoints, given("cac", self.cac))[0]
@@ -217,6 +239,10 @@ class ProportionalDecay(_Correlated):
         """Decay is no sum of random intercepts."""
         return ()
 
+    def structure(self) -> Structure:
+        """The variance of cluster-periods, and the decay that they share with individuals."""
+        return self._to_estimate(("cluster_period",), "all")
+
     def _shape(self, midpoints: Array) -> Array:
         return autocorrelation(midpoints, given("cac", self.cac))[0]
 
@@ -228,11 +254,11 @@ class ProportionalDecay(_Correlated):
         return [*own, layout.scaled(0.0, icc * slope, (1 - icc) * slope)]
 
 
-def _individuals(layout: Layout, icc: float, iac: float) -> list[Part]:
+def _individuals(layout: Layout, icc: float, iac: float | None) -> list[Part]:
     """The individual's own effect, if its outcomes correlate, and the residual."""
-    periods = len(layout.midpoints)
-    residual = layout.scaled((1 - icc) * (1 - iac), None, np.eye(periods))
-    return [layout.scaled((1 - icc) * iac, None, np.ones((periods, periods))), residual] if iac else [residual]
+    periods, own = len(layout.midpoints), given("iac", iac)
+    residual = layout.scaled((1 - icc) * (1 - own), None, np.eye(periods))
+    return [layout.scaled((1 - icc) * own, None, np.ones((periods, periods))), residual] if own else [residual]
 
 
 def given(name: str, value: float | None) -> float:
@@ -250,5 +276,5 @@ def real(value: object) -> float:
 def check_share(name: str, value: float | None, closed: bool) -> None:
     """Refuse what is no correlation; `closed` admits 1."""
     share = real(value)
-    if (value is not None or name == "iac") and not (0 <= share < 1 or (closed and share == 1)):
+    if value is not None and not (0 <= share < 1 or (closed and share == 1)):
         raise DesignError(f"{name} is {value!r}; expected a number in [0, 1{']' if closed else ')'}. Give a correlation, not a percentage.")

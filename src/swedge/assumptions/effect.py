@@ -1,35 +1,64 @@
-"""Effect curves: how the effect depends on time since crossover; and estimands, which say what is averaged.
+"""Effect curves: how the effect depends on time since crossover, or on the period.
 
 References
 ----------
 Kenny A, Voldal EC, Xia F, Heagerty PJ, Hughes JP (2022). Analysis of stepped wedge cluster randomized trials in the presence of a
 time-varying treatment effect. Statistics in Medicine 41, 4311-4339.
+Hastie T, Tibshirani R, Friedman J (2009). The Elements of Statistical Learning, 2nd edition, section 5.2.1. Springer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from swedge.errors import DesignError, listing
+from swedge.errors import DesignError, listing, nearest
 
 Array = NDArray[np.float64]
+Counts = NDArray[np.int64]
 
 
 @runtime_checkable
 class EffectCurve(Protocol):
     """Columns of the treatment part of a model."""
 
-    def columns(self, treatment: Array, exposure: NDArray[np.int64]) -> tuple[tuple[str, ...], Array]:
-        """Names ``(K,)`` and columns ``(..., K, I, T)``."""
+    def columns(self, treatment: Array, exposure: Counts) -> tuple[tuple[str, ...], Array]:
+        """Names ``(K,)`` and columns ``(..., K, I, T)``; a treatment of nan is a cell that is not observed, and its columns are 0."""
+
+
+@runtime_checkable
+class ExposureCurve(EffectCurve, Protocol):
+    """An effect curve over time since crossover."""
+
+    def reached(self, exposure: Counts, longest: int) -> Array:
+        """What each coefficient contributes at exposures ``(...)``, ``(..., K)``; `longest` is the longest that some cell has."""
+
+
+def longest_exposure(treatment: Array, exposure: Counts) -> int:
+    """Periods since crossover of the cell treated for longest; 0 if none is treated."""
+    return int(exposure[np.broadcast_to(treatment > 0, exposure.shape)].max(initial=0))
+
+
+class _OneEffect:
+    """What curves with one coefficient share."""
+
+    def reached(self, exposure: Counts, longest: int) -> Array:
+        """The share of the effect reached at exposures ``(...)``, ``(..., 1)``."""
+        return np.asarray(self._share(exposure), dtype=float)[..., None]
+
+    def columns(self, treatment: Array, exposure: Counts) -> tuple[tuple[str, ...], Array]:
+        """Treatment times the share of the effect reached, ``(..., 1, I, T)``."""
+        return ("treatment",), (np.nan_to_num(treatment) * self._share(exposure))[..., None, :, :]
+
+    def _share(self, exposure: Counts) -> Array:
+        raise NotImplementedError
 
 
 @dataclass(frozen=True)
-class Constant:
+class Constant(_OneEffect):
     """The whole effect from the first treated period on.
 
     Examples
@@ -39,41 +68,38 @@ class Constant:
     (('treatment',), (1, 1, 2))
     """
 
-    def columns(self, treatment: Array, exposure: NDArray[np.int64]) -> tuple[tuple[str, ...], Array]:
-        """The treatment itself, ``(..., 1, I, T)``."""
-        return ("treatment",), treatment[..., None, :, :]
+    def _share(self, exposure: Counts) -> Array:
+        return np.ones(np.shape(exposure))
 
 
 @dataclass(frozen=True)
-class Delayed:
+class Delayed(_OneEffect):
     """No effect for `periods` periods after crossover, the whole effect afterwards."""
 
     periods: int = 1
 
     def __post_init__(self) -> None:
-        _check_periods("Delayed", self.periods)
+        check_periods("Delayed", self.periods)
 
-    def columns(self, treatment: Array, exposure: NDArray[np.int64]) -> tuple[tuple[str, ...], Array]:
-        """Treatment where exposure exceeds the delay, ``(..., 1, I, T)``."""
-        return ("treatment",), (treatment * (exposure > self.periods))[..., None, :, :]
+    def _share(self, exposure: Counts) -> Array:
+        return np.asarray(exposure > self.periods, dtype=float)
 
 
 @dataclass(frozen=True)
-class Linear:
+class Linear(_OneEffect):
     """An effect that grows in equal parts over `periods` periods and then stays."""
 
     periods: int = 2
 
     def __post_init__(self) -> None:
-        _check_periods("Linear", self.periods)
+        check_periods("Linear", self.periods)
 
-    def columns(self, treatment: Array, exposure: NDArray[np.int64]) -> tuple[tuple[str, ...], Array]:
-        """Treatment times the share of the effect reached, ``(..., 1, I, T)``."""
-        return ("treatment",), (treatment * np.minimum(exposure / self.periods, 1.0))[..., None, :, :]
+    def _share(self, exposure: Counts) -> Array:
+        return np.minimum(exposure / self.periods, 1.0)
 
 
 @dataclass(frozen=True)
-class Fading:
+class Fading(_OneEffect):
     """The whole effect at once, then fading in equal parts until it is gone after `periods` periods.
 
     Examples
@@ -85,11 +111,10 @@ class Fading:
     periods: int = 2
 
     def __post_init__(self) -> None:
-        _check_periods("Fading", self.periods)
+        check_periods("Fading", self.periods)
 
-    def columns(self, treatment: Array, exposure: NDArray[np.int64]) -> tuple[tuple[str, ...], Array]:
-        """Treatment times the share of the effect left, ``(..., 1, I, T)``."""
-        return ("treatment",), (treatment * np.maximum(1 - (exposure - 1) / self.periods, 0.0))[..., None, :, :]
+    def _share(self, exposure: Counts) -> Array:
+        return np.maximum(1 - (exposure - 1) / self.periods, 0.0)
 
 
 @dataclass(frozen=True)
@@ -102,7 +127,7 @@ class ByExposure:
     ('exposure 1', 'exposure 2')
     """
 
-    def columns(self, treatment: Array, exposure: NDArray[np.int64]) -> tuple[tuple[str, ...], Array]:
+    def columns(self, treatment: Array, exposure: Counts) -> tuple[tuple[str, ...], Array]:
         """One column for each exposure that some cell has, ``(..., K, I, T)``.
 
         Raises
@@ -110,83 +135,130 @@ class ByExposure:
         DesignError
             If no cell is treated.
         """
-        seen = np.unique(exposure[(exposure > 0) & (treatment > 0)])
-        if not len(seen):
-            raise DesignError("No cell is treated, so no exposure has an effect to estimate. Check first_treated or the allocation.")
-        columns = [treatment * (exposure == s) for s in seen]
-        return tuple(f"exposure {s}" for s in seen), np.stack(columns, axis=-3)
+        seen = treated_exposures(treatment, exposure)
+        columns = [np.nan_to_num(treatment) * (exposure == s) for s in seen]
+        return exposure_terms(seen), np.stack(columns, axis=-3)
 
 
 @dataclass(frozen=True)
-class PTE:
-    """The effect at exposure `at` (a point)."""
+class Spline:
+    """A smooth effect of exposure: a natural cubic spline with `knots` equally spaced knots from 0 to the longest exposure.
 
-    at: int
-
-    def __post_init__(self) -> None:
-        _check_periods("PTE", self.at)
-
-    def contrast(self, terms: Sequence[str]) -> tuple[str, Array]:
-        """Weights over the exposure effects."""
-        return f"PTE({self.at})", _average(terms, [self.at])
-
-
-@dataclass(frozen=True)
-class LTE:
-    """The effect at the longest exposure observed."""
-
-    def contrast(self, terms: Sequence[str]) -> tuple[str, Array]:
-        """Weights over the exposure effects."""
-        return "LTE", _average(terms, [max(_exposures(terms))])
-
-
-@dataclass(frozen=True)
-class TATE:
-    """The time-averaged effect over exposures `first` to `last` (both counted; left out: all observed).
+    Between `Constant` and `ByExposure`: as many coefficients as knots, and neighbouring exposures lend each other strength. The effects by
+    exposure that it implies are the terms of a fit.
 
     Examples
     --------
-    >>> TATE(1, 2).contrast(["exposure 1", "exposure 2", "exposure 3"])
-    ('TATE(1, 2)', array([0.5, 0.5, 0. ]))
+    >>> Spline(3).reached(np.array([1, 2, 3]), longest=4).shape
+    (3, 3)
     """
 
-    first: int | None = None
-    last: int | None = None
+    knots: int = 4
 
     def __post_init__(self) -> None:
-        for bound in (self.first, self.last):
-            if bound is not None:
-                _check_periods("TATE", bound)
-        if self.first is not None and self.last is not None and self.first > self.last:
-            raise DesignError(f"TATE({self.first}, {self.last}): the first exposure comes after the last. Swap them.")
+        if isinstance(self.knots, bool) or not (isinstance(self.knots, int | np.integer) and self.knots >= 2):
+            raise DesignError(f"Spline({self.knots!r}): expected a whole number of knots, at least 2.")
 
-    def contrast(self, terms: Sequence[str]) -> tuple[str, Array]:
-        """Weights over the exposure effects."""
-        known = _exposures(terms)
-        first, last = self.first or min(known), self.last or max(known)
-        wanted = known if self.first is None and self.last is None else list(range(first, last + 1))
-        return f"TATE({first}, {last})", _average(terms, wanted)
+    def reached(self, exposure: Counts, longest: int) -> Array:
+        """The spline's basis at exposures ``(...)``, ``(..., knots)``: 1, the exposure, and truncated cubes that end as straight lines."""
+        knots, at = np.linspace(0, longest, self.knots), np.asarray(exposure, dtype=float)
+        bends = [(np.maximum(at - k, 0) ** 3 - np.maximum(at - knots[-1], 0) ** 3) / (knots[-1] - k) for k in knots[:-1]]
+        cubes = [(bend - bends[-1]) / longest**2 for bend in bends[:-1]]
+        return np.stack([np.ones_like(at), at / longest, *cubes], -1)
 
+    def columns(self, treatment: Array, exposure: Counts) -> tuple[tuple[str, ...], Array]:
+        """Treatment times the basis, ``(..., knots, I, T)``.
 
-Estimand = PTE | LTE | TATE
-
-
-def _exposures(terms: Sequence[str]) -> list[int]:
-    known = [int(term.split()[1]) for term in terms if term.startswith("exposure ")]
-    if not known:
-        raise DesignError("An estimand over exposure times needs effect=ByExposure(); this model has one treatment effect.")
-    return known
-
-
-def _average(terms: Sequence[str], wanted: list[int]) -> Array:
-    known = _exposures(terms)
-    missing = sorted(set(wanted) - set(known))
-    if missing or not wanted:
-        asked = listing(missing) or "in the range asked for"
-        raise DesignError(f"No cell has exposure {asked}; observed exposures are {listing(known, 12)}. Choose an estimand within them.")
-    return np.isin(known, wanted) / len(wanted)
+        Raises
+        ------
+        DesignError
+            If fewer exposures are observed than the spline has knots.
+        """
+        seen = treated_exposures(treatment, exposure)
+        if len(seen) < self.knots:
+            raise DesignError(f"{len(seen)} exposures are observed, too few for {self!r}. Use fewer knots, or ByExposure().")
+        basis = self.reached(exposure, longest_exposure(treatment, exposure))
+        columns = np.moveaxis(np.nan_to_num(treatment)[..., None] * basis, -1, -3)
+        return tuple(f"spline {k + 1}" for k in range(self.knots)), columns
 
 
-def _check_periods(name: str, periods: object) -> None:
+EMPTY = ("refuse", "leave out")
+
+
+@dataclass(frozen=True)
+class ByPeriod:
+    """An effect of its own in each period: treatment by period.
+
+    Only periods with treated and control cells identify theirs. A stepped wedge has no treated cell in its first period and no control cell
+    in its last: the last period's effect cannot be told from the period itself.
+
+    Parameters
+    ----------
+    empty : {"refuse", "leave out"}
+        What to do with a treated period that has no control cell: refuse, or estimate the other periods' effects and let the period's own
+        effect absorb its treatment.
+
+    Examples
+    --------
+    >>> treatment = np.array([[0.0, 1.0, 1.0], [0.0, 0.0, 1.0]])
+    >>> ByPeriod(empty="leave out").columns(treatment, np.cumsum(treatment, 1).astype(int))[0]
+    ('period 2',)
+    """
+
+    empty: str = "refuse"
+
+    def __post_init__(self) -> None:
+        if self.empty not in EMPTY:
+            raise DesignError(f"empty={self.empty!r}; expected one of {', '.join(EMPTY)}.{nearest(str(self.empty), EMPTY)}")
+
+    def columns(self, treatment: Array, exposure: Counts) -> tuple[tuple[str, ...], Array]:
+        """One column for each period with both arms, ``(..., K, I, T)``.
+
+        Raises
+        ------
+        DesignError
+            If a period with treated cells has no control cell and `empty` says to refuse, or no period has both arms.
+        """
+        treated, control = ((arm.reshape((-1, *arm.shape[-2:]))).any(-2) for arm in (treatment > 0, treatment < 1))
+        whole = np.flatnonzero((treated & control).all(0))
+        self._check(np.flatnonzero((treated & ~control).any(0)), whole)
+        columns = np.nan_to_num(treatment)[..., None, :, :] * np.eye(treatment.shape[-1])[whole][:, None, :]
+        return tuple(f"period {t + 1}" for t in whole), columns
+
+    def _check(self, alone: Counts, whole: Counts) -> None:
+        if len(alone) and self.empty == "refuse":
+            raise DesignError(
+                f"No control cell in {_periods(alone)}, so treatment by period cannot be told from the period there. Write"
+                " ByPeriod(empty='leave out') to estimate the effects of the periods that have both arms, or drop that period."
+            )
+        if not len(whole):
+            raise DesignError("No period has both treated and control cells: no effect by period can be estimated.")
+
+
+def _periods(which: Counts) -> str:
+    return f"period {which[0] + 1}" if len(which) == 1 else f"periods {listing([int(t) + 1 for t in which])}"
+
+
+def treated_exposures(treatment: Array, exposure: Counts) -> list[int]:
+    """Every exposure that some treated cell has, in order.
+
+    Raises
+    ------
+    DesignError
+        If no cell is treated.
+    """
+    seen = np.unique(exposure[(exposure > 0) & np.broadcast_to(treatment > 0, exposure.shape)])
+    if not len(seen):
+        raise DesignError("No cell is treated, so no exposure has an effect to estimate. Check first_treated or the allocation.")
+    return [int(s) for s in seen]
+
+
+def exposure_terms(exposures: list[int]) -> tuple[str, ...]:
+    """Names of the effects at these exposures."""
+    return tuple(f"exposure {s}" for s in exposures)
+
+
+def check_periods(name: str, periods: object) -> None:
+    """Refuse anything but a whole number of at least 1."""
     if isinstance(periods, bool) or not (isinstance(periods, int | np.integer) and periods >= 1):
         raise DesignError(f"{name}({periods!r}): expected a whole number of periods, at least 1.")

@@ -108,6 +108,25 @@ class Estimate:
         half = quantile(self.level, self.df) * self.std_error
         return np.stack([self.estimate - half, self.estimate + half], -1)
 
+    @property
+    def bands(self) -> Array:
+        """Limits ``(K, 2)`` of one fit that hold for all terms together at `level`; the smallest df of the terms serves for all.
+
+        Raises
+        ------
+        DataError
+            For a stack.
+        FitError
+            If the fit has one term, or knows no covariance of its terms.
+        """
+        from swedge._kernels.bands import largest_t_quantile
+
+        _one(self)
+        if len(self.terms) < 2 or self.covariance is None or not np.isfinite(self.covariance).all():
+            raise FitError("Simultaneous bands need several terms and their covariance. Fit effect=ByExposure() without an estimand.")
+        reach = largest_t_quantile(self.covariance, float(np.min(self.df)), self.level)
+        return np.stack([self.estimate - reach * self.std_error, self.estimate + reach * self.std_error], -1)
+
     def at(self, level: float) -> Estimate:
         """The same fit with another confidence level."""
         if not 0 < level < 1:
@@ -140,12 +159,27 @@ class Estimate:
         return "\n".join([head, text_table(rows), *(f"Note: {note}" for note in self.notes), f"Methods: {self.methods}"])
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Estimates with their intervals."""
+        """Estimates with their intervals; effects by exposure or period as a curve with simultaneous bands."""
         from swedge._present.forest import draw_forest
 
         _one(self)
+        if _along(self.terms) and self.covariance is not None:
+            return self._curve(ax)
         labels = list(self.terms) if len(self.terms) > 1 else [self.estimator]
         return draw_forest(labels, np.ravel(self.estimate), self.conf_int.reshape(-1, 2), SCALES[self.scale], ax=ax)
+
+
+    def _curve(self, ax: Axes | None) -> Axes:
+        from swedge._present.effect_curve import draw_effect_curve
+
+        at = np.array([float(term.split()[1]) for term in self.terms])
+        xlabel = "Periods since crossover" if self.terms[0].startswith("exposure") else "Period"
+        return draw_effect_curve(at, self.estimate, self.conf_int, self.bands, xlabel, f"Effect ({SCALES[self.scale]})", ax)
+
+
+def _along(terms: tuple[str, ...]) -> bool:
+    """Whether the terms are several effects along exposures, or along periods."""
+    return len(terms) > 1 and (all(t.startswith("exposure ") for t in terms) or all(t.startswith("period ") for t in terms))
 
 
 SCALES = {
@@ -154,6 +188,7 @@ SCALES = {
     "log": "log ratio",
     "probit": "probit difference",
     "cloglog": "complementary log-log difference",
+    "log hazard": "log hazard ratio",
 }
 
 

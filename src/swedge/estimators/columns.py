@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from swedge.assumptions import EffectCurve, Estimand
+from swedge.assumptions import ByPeriod, EffectCurve, Estimand, read_off
 from swedge.trial import Trial
 
 Array = NDArray[np.float64]
@@ -26,17 +26,24 @@ class Effects(NamedTuple):
 
 def effects(trial: Trial, curve: EffectCurve, estimand: Estimand | None) -> Effects:
     """The treatment part of a model and what is read off it."""
-    names, columns = curve.columns(trial.arm, trial.exposure)
-    if estimand is not None:
-        name, weights = estimand.contrast(names)
-        return Effects((name,), columns, weights[None, :], name)
-    label = "treatment effect" if len(names) == 1 else "effects by exposure"
-    return Effects(names, columns, np.eye(len(names)), label)
+    treatment = _observed(trial)
+    names, columns = curve.columns(treatment, trial.exposure)
+    terms, contrasts = read_off(curve, estimand, names, treatment, trial.exposure)
+    several = "effects by period" if isinstance(curve, ByPeriod) else "effects by exposure"
+    label = terms[0] if estimand is not None else "treatment effect" if len(names) == 1 else several
+    return Effects(terms, columns, contrasts, label)
+
+
+def _observed(trial: Trial) -> Array:
+    """Treatment ``(..., I, T)``, nan in cells that hold data in no replicate."""
+    n = trial.cells.n
+    seen = (n > 0).reshape((-1, *n.shape[-2:])).any(0)
+    return np.where(seen, trial.treatment, np.nan)
 
 
 def without_effect(trial: Trial, curve: EffectCurve, effect: ArrayLike, scale: str) -> Trial:
     """The trial with an effect that follows the curve taken out; one that has several terms is taken to be constant."""
-    names, columns = curve.columns(trial.arm, trial.exposure)
+    names, columns = curve.columns(_observed(trial), trial.exposure)
     if len(names) > 1:
         return trial.without(effect, scale)
     return replace(replace(trial, treatment=columns[..., 0, :, :]).without(effect, scale), treatment=trial.treatment)
@@ -82,6 +89,8 @@ def estimated(parts: Effects) -> str:
     """What the sentence says of an effect that is no single constant."""
     if parts.estimand == "treatment effect":
         return ""
+    if parts.estimand == "effects by period":
+        return f" and {len(parts.terms)} effects by period"
     return f" and {parts.columns.shape[-3]} effects by time since crossover" + (
         f" (read as {parts.estimand})" if len(parts.terms) == 1 else ""
     )

@@ -9,10 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from swedge._kernels.least_squares import fit_cells
+from swedge._kernels.linear_robust import orthonormal
 from swedge._kernels.sandwich import cluster_robust
+from swedge.assumptions import Constant
 from swedge.errors import FitError, nearest
 from swedge.estimate import Estimate, LinearEstimator, Wording, assemble
 from swedge.estimators.columns import adjusted_for, cluster_columns, counted, informed, period_columns, stack_columns
+from swedge.estimators.mean_model import MeanModel, explained, mean_model
 from swedge.estimators.pieces import full
 from swedge.trial import Trial
 
@@ -48,12 +51,21 @@ class _IndicatorRegression(LinearEstimator):
         """How much each cell counts, ``(..., I, T)``."""
         return trial.n if self.weigh == "size" else (trial.n > 0).astype(float)
 
+    def mean_model(self, trial: Trial) -> MeanModel:
+        """Named columns of one trial."""
+        clusters = len(self.indicators(trial)) > len(period_columns(trial))
+        return mean_model(trial, Constant(), clusters=clusters, weight=self.cell_weights(trial))
+
+    def aliases(self, trial: Trial) -> str:
+        """Which columns of one trial's model repeat others."""
+        return explained(self.mean_model(trial))
+
     def weights(self, trial: Trial) -> Array:
         """Weights ``(..., I, T)``: the treatment's residual on the indicators, over its own sum of squares."""
         scale = np.sqrt(self.cell_weights(trial))
         flat = scale.reshape((*scale.shape[:-2], -1))
         base = self.indicators(trial).reshape((-1, flat.shape[-1]))
-        basis = _orthonormal(np.swapaxes(base * flat[..., None, :], -1, -2))
+        basis = orthonormal(np.swapaxes(base * flat[..., None, :], -1, -2))
         target = trial.arm.reshape((*trial.arm.shape[:-2], -1)) * flat
         residual = target - _project(basis, target)
         size = (residual**2).sum(-1, keepdims=True)
@@ -157,12 +169,6 @@ class TwoWayFixedEffects(_IndicatorRegression):
 def _left_out(trial: Trial) -> tuple[str, ...]:
     names = adjusted_for(trial).removeprefix(", adjusted for ")
     return (f"A comparison of cell means is not adjusted for individual covariates ({names}).",) if names else ()
-
-
-def _orthonormal(columns: Array) -> Array:
-    """Orthonormal basis ``(..., c, r)`` of the span of ``(..., c, p)``; directions of no length become zero."""
-    left, size, _ = np.linalg.svd(columns, full_matrices=False)
-    return np.asarray(left * (size > 1e-10 * size[..., :1])[..., None, :])
 
 
 def _project(basis: Array, target: Array) -> Array:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from swedge._kernels.gls import GLS, generalised_least_squares, satterthwaite
 from swedge._kernels.noncentral import two_sided_power
-from swedge.assumptions import Constant, Correlation, EffectCurve, Estimand, Part, ProportionalDecay
+from swedge.assumptions import Constant, Correlation, EffectCurve, Estimand, Part, ProportionalDecay, read_off
 from swedge.design import Allocation, Design
 from swedge.errors import DesignError
 from swedge.power.assumed import LINKS, Assumed
@@ -237,15 +237,17 @@ def model_of(design: Design, assumed: Assumed, treatment: Array, exposure: NDArr
     """The linear model of cell means under ``treatment (..., I, T)``; `n` overrides the sizes."""
     sizes = assumed.sizes(design) if n is None else n
     seen = ~np.isnan(treatment) & (sizes > 0)
-    terms, columns = assumed.curve.columns(np.nan_to_num(treatment), exposure)
-    contrast = np.ones(1) if len(terms) == 1 and assumed.estimand is None else _contrast(assumed, terms)
-    shape = columns.sum(-3) if len(terms) > 1 else columns[..., 0, :, :]
+    names, columns = assumed.curve.columns(treatment, exposure)
+    terms, contrasts = read_off(assumed.curve, assumed.estimand, names, treatment, exposure)
+    if len(terms) > 1:
+        raise DesignError(f"curve={assumed.curve!r} has {len(terms)} effects. Name what is powered: estimand=TATE(), LTE() or PTE(s).")
+    shape = np.nan_to_num(treatment) if len(names) > 1 else columns[..., 0, :, :]
     cells = assumed.cell_means(design, assumed.effect * shape)
     x, before = _columns(assumed, columns, seen)
     slope = np.broadcast_to(LINKS[assumed.link][2](cells), seen.shape)
     parts = assumed.correlation.parts(assumed.layout(design, treatment, cells))
     covariance = covariance_of(parts, np.where(seen, sizes, 1.0))
-    return Model(x * slope[..., None, :, :], covariance, parts, seen, sizes, np.concatenate([np.zeros(before), contrast]))
+    return Model(x * slope[..., None, :, :], covariance, parts, seen, sizes, np.concatenate([np.zeros(before), contrasts[0]]))
 
 
 def evaluate(design: Design, assumed: Assumed, treatment: Array, exposure: NDArray[np.int64], n: Array | None = None) -> Evaluated:
@@ -261,12 +263,6 @@ def covariance_of(parts: list[Part], n: Array) -> Array:
     shared = 1 / np.maximum(n[..., :, None], n[..., None, :])
     total = sum((part.value * (part.between + part.individual * shared) for part in parts), np.zeros(()))
     return np.asarray(total)
-
-
-def _contrast(assumed: Assumed, terms: tuple[str, ...]) -> Array:
-    if assumed.estimand is None:
-        raise DesignError(f"curve={assumed.curve!r} has {len(terms)} effects. Name what is powered: estimand=TATE(), LTE() or PTE(s).")
-    return assumed.estimand.contrast(terms)[1]
 
 
 def _columns(assumed: Assumed, effects: Array, seen: NDArray[np.bool_]) -> tuple[Array, int]:

@@ -158,8 +158,8 @@ def _shell(design: Design, sizes: Array, treatment: Array, exposure: NDArray[np.
 
 
 def _shape(base: Any, treatment: Array, exposure: NDArray[np.int64]) -> Array:
-    names, columns = base.curve.columns(np.nan_to_num(treatment), exposure)
-    return np.asarray(columns.sum(-3) if len(names) > 1 else columns[..., 0, :, :])
+    names, columns = base.curve.columns(treatment, exposure)
+    return np.asarray(np.nan_to_num(treatment) if len(names) > 1 else columns[..., 0, :, :])
 
 
 def _covariances(design: Design, base: Any, treatment: Array, exposure: NDArray[np.int64], means: Array) -> Array:

@@ -10,7 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from swedge._kernels.families import FAMILIES
-from swedge.assumptions import Constant, Correlation, EffectCurve, ProportionalDecay, RandomEffects, check_gaussian, residual_variance
+from swedge.assumptions import (
+    Constant,
+    Correlation,
+    EffectCurve,
+    ProportionalDecay,
+    RandomEffects,
+    check_gaussian,
+    given,
+    residual_variance,
+)
 from swedge.design import Design
 from swedge.errors import DesignError, nearest
 from swedge.power.outcomes import (
@@ -201,11 +210,13 @@ class Scenario:
             check_gaussian(known, self.sd)
         if not hasattr(known, "components"):
             raise DesignError(f"correlation={known!r}; expected a structure with values, such as NestedExchangeable(icc=0.05, cac=0.8).")
-        if getattr(known, "iac", 0.0) or getattr(known, "individual", 0.0) or isinstance(known, ProportionalDecay):
+        if getattr(known, "iac", 0.0) != 0 or getattr(known, "individual", 0.0) != 0 or isinstance(known, ProportionalDecay):
             raise DesignError(
                 f"{known!r} describes a closed cohort; a scenario draws cross-sections. Leave out iac= and individual=; for a decay without"
                 f" them, use ExponentialDecay."
             )
+        if getattr(known, "exposure", 0.0) != 0:
+            raise DesignError(f"{known!r} lets clusters share exposure effects, which a scenario does not draw. Leave out exposure=.")
         if self.scale == "log" and not isinstance(known, RandomEffects):
             raise DesignError(
                 f"An ICC has no residual variance to refer to on the log scale. Give RandomEffects(cluster=...) for {known!r}."
@@ -327,11 +338,11 @@ class Scenario:
 def _with_treatment(correlation: RandomEffects, midpoints: Array, treatment: Array, rng: np.random.Generator) -> Array:
     """Cluster, cluster-by-period and correlated treatment effects, ``(R, I, T)``."""
     level, slope = rng.standard_normal((2, *treatment.shape[:2], 1))
-    share = correlation.treatment_corr
-    own = correlation.treatment * (share * level + np.sqrt(1 - share**2) * slope)
+    share = given("treatment_corr", correlation.treatment_corr)
+    own = given("treatment", correlation.treatment) * (share * level + np.sqrt(1 - share**2) * slope)
     cells = RandomEffects(cluster_period=correlation.cluster_period, autocorrelation=correlation.autocorrelation)
     noise = rng.standard_normal(treatment.shape) @ _root(cells.between(midpoints, 1.0)).T
-    return np.asarray(noise + correlation.cluster * level + own * np.nan_to_num(treatment))
+    return np.asarray(noise + given("cluster", correlation.cluster) * level + own * np.nan_to_num(treatment))
 
 
 def _root(covariance: Array) -> Array:

@@ -1,0 +1,115 @@
+"""Estimands: which average over effects by exposure is read off a model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from swedge.assumptions.effect import (
+    Constant,
+    EffectCurve,
+    ExposureCurve,
+    check_periods,
+    exposure_terms,
+    longest_exposure,
+    treated_exposures,
+)
+from swedge.errors import DesignError, listing
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class PTE:
+    """The effect at exposure `at` (a point)."""
+
+    at: int
+
+    def __post_init__(self) -> None:
+        check_periods("PTE", self.at)
+
+    def contrast(self, terms: Sequence[str]) -> tuple[str, Array]:
+        """Weights over the exposure effects."""
+        return f"PTE({self.at})", _average(terms, [self.at])
+
+
+@dataclass(frozen=True)
+class LTE:
+    """The effect at the longest exposure observed."""
+
+    def contrast(self, terms: Sequence[str]) -> tuple[str, Array]:
+        """Weights over the exposure effects."""
+        return "LTE", _average(terms, [max(_exposures(terms))])
+
+
+@dataclass(frozen=True)
+class TATE:
+    """The time-averaged effect over exposures `first` to `last` (both counted; left out: all observed).
+
+    Examples
+    --------
+    >>> TATE(1, 2).contrast(["exposure 1", "exposure 2", "exposure 3"])
+    ('TATE(1, 2)', array([0.5, 0.5, 0. ]))
+    """
+
+    first: int | None = None
+    last: int | None = None
+
+    def __post_init__(self) -> None:
+        for bound in (self.first, self.last):
+            if bound is not None:
+                check_periods("TATE", bound)
+        if self.first is not None and self.last is not None and self.first > self.last:
+            raise DesignError(f"TATE({self.first}, {self.last}): the first exposure comes after the last. Swap them.")
+
+    def contrast(self, terms: Sequence[str]) -> tuple[str, Array]:
+        """Weights over the exposure effects."""
+        known = _exposures(terms)
+        first, last = self.first or min(known), self.last or max(known)
+        wanted = known if self.first is None and self.last is None else list(range(first, last + 1))
+        return f"TATE({first}, {last})", _average(terms, wanted)
+
+
+Estimand = PTE | LTE | TATE
+
+
+def _exposures(terms: Sequence[str]) -> list[int]:
+    known = [int(term.split()[1]) for term in terms if term.startswith("exposure ")]
+    if not known:
+        raise DesignError("An estimand over exposure times needs effect=ByExposure(); this model has one treatment effect.")
+    return known
+
+
+def _average(terms: Sequence[str], wanted: list[int]) -> Array:
+    known = _exposures(terms)
+    missing = sorted(set(wanted) - set(known))
+    if missing or not wanted:
+        asked = listing(missing) or "in the range asked for"
+        raise DesignError(f"No cell has exposure {asked}; observed exposures are {listing(known, 12)}. Choose an estimand within them.")
+    return np.isin(known, wanted) / len(wanted)
+
+
+def read_off(
+    curve: EffectCurve, estimand: Estimand | None, terms: Sequence[str], treatment: Array, exposure: NDArray[np.int64]
+) -> tuple[tuple[str, ...], Array]:
+    """Names and contrasts ``(K, k)`` over the columns of a curve: the estimand, or every term it has.
+
+    A spline's terms are the effects at the exposures observed.
+
+    Raises
+    ------
+    DesignError
+        If the estimand asks for an exposure that no cell has, or the curve is constant or by period.
+    """
+    if isinstance(curve, ExposureCurve) and (len(terms) > 1 or (estimand is not None and not isinstance(curve, Constant))):
+        seen = treated_exposures(treatment, exposure)
+        names, basis = exposure_terms(seen), curve.reached(np.array(seen), longest_exposure(treatment, exposure))
+    else:
+        names, basis = tuple(terms), np.eye(len(terms))
+    if estimand is None:
+        return names, basis
+    name, weights = estimand.contrast(names)
+    return (name,), (weights @ basis)[None, :]

@@ -1,0 +1,119 @@
+"""What difference-in-differences estimators share: cell weights, and a variance that does not rest on their own cohorts' residuals."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from swedge._kernels.linear_robust import linear_robust
+from swedge.errors import FitError, Status, nearest
+from swedge.estimate import Estimate, LinearEstimator, Wording, assemble
+from swedge.estimators.columns import cluster_columns, counted, informed, period_columns, stack_columns
+from swedge.estimators.pieces import full
+from swedge.trial import Trial
+
+Array = NDArray[np.float64]
+
+ROBUST = ("CR0", "CR1", "CR2", "CR3")
+VCOVS = (*ROBUST, "influence")
+DF_WORDS = {"satterthwaite": "Satterthwaite", "clusters": "clusters minus 1", "normal": "infinite (normal)"}
+
+
+class CellEffects(NamedTuple):
+    """What an estimator builds: ``terms (K,)``, ``weights (..., K, I, T)`` over cell means, and what the terms estimate."""
+
+    terms: tuple[str, ...]
+    weights: Array
+    estimand: str
+
+
+@dataclass(frozen=True)
+class DifferenceInDifferences(LinearEstimator):
+    """A builder of cell weights for clusters that start at different times; a new estimator implements `build` and `_named`.
+
+    The default variance is CR2 with Satterthwaite df, its residuals from a two-way model with one constant effect: with one cluster a
+    cohort an estimator's own residuals are zero where its effects are fitted, and variances made of them reject true nulls several times
+    too often. "influence" is the estimator's own influence function, as peers report it.
+    """
+
+    vcov: str = "CR2"
+    df: str = "satterthwaite"
+
+    def __post_init__(self) -> None:
+        for name, allowed in (("vcov", VCOVS), ("df", tuple(DF_WORDS))):
+            value = getattr(self, name)
+            if value not in allowed:
+                raise FitError(f"{name}={value!r}; expected one of {', '.join(allowed)}.{nearest(str(value), allowed)}")
+        if self.vcov == "influence" and self.df == "satterthwaite":
+            raise FitError("An influence-function variance has no Satterthwaite df. Use df='normal' (as peers do) or df='clusters'.")
+
+    @abstractmethod
+    def build(self, trial: Trial) -> CellEffects:
+        """Terms and their weights over cell means, 0 in cells that are not observed."""
+
+    @abstractmethod
+    def _named(self) -> str:
+        """The estimator in words, for a sentence."""
+
+    def influence(self, trial: Trial) -> Array:
+        """What each cluster adds to each term's error, ``(..., K, I)``: its cells about its cohort's means, weighed.
+
+        Clusters of one cohort are compared with each other; a cohort of one cluster adds nothing, and its error is not seen.
+        """
+        raise FitError(f"{type(self).__name__} has no influence function of its own; use vcov='CR2'.")
+
+    def weights(self, trial: Trial) -> Array:
+        """Weights ``(..., I, T)``, or ``(..., K, I, T)`` where there are several terms."""
+        built = self.build(trial)
+        return np.asarray(built.weights[..., 0, :, :] if len(built.terms) == 1 else built.weights)
+
+    def point(self, trial: Trial) -> Array:
+        """Point estimates ``(...)`` or ``(..., K)`` by the weights alone."""
+        built = self.build(trial)
+        estimate = (built.weights * _about_centre(trial)[..., None, :, :]).sum((-2, -1))
+        return np.asarray(estimate[..., 0] if len(built.terms) == 1 else estimate)
+
+    def working_model(self, trial: Trial) -> Array:
+        """Columns ``(..., p, I, T)`` whose residuals make the variance: clusters, periods and one constant effect."""
+        columns = stack_columns(period_columns(trial), cluster_columns(trial), trial.arm[..., None, :, :])
+        return np.asarray(columns * (trial.n > 0)[..., None, :, :])
+
+    def _fit(self, trial: Trial) -> Estimate:
+        built = self.build(trial)
+        y = _about_centre(trial)
+        estimate = (built.weights * y[..., None, :, :]).sum((-2, -1))
+        covariance, df = self._covariance(trial, built, y)
+        known = np.isfinite(built.weights).all((-2, -1)).all(-1)
+        status = np.where(known, Status.OK, Status.RANK_DEFICIENT)
+        numbers = (full(estimate, trial, 1), full(covariance, trial, 2), full(df, trial, 1))
+        wording = Wording(type(self).__name__, built.estimand, "identity", self._methods(trial), trial.notes)
+        return assemble(trial, built.terms, numbers, full(status, trial, 0).astype(np.int8), wording)
+
+    def _covariance(self, trial: Trial, built: CellEffects, y: Array) -> tuple[Array, Array]:
+        if self.vcov == "influence":
+            parts = self.influence(trial)
+            covariance, natural = parts @ parts.swapaxes(-1, -2), np.full(parts.shape[:-1], np.inf)
+        else:
+            robust = linear_robust(self.vcov, built.weights, y, self.working_model(trial))
+            covariance, natural = robust.covariance, robust.df
+        return covariance, natural if self.df == "satterthwaite" else self._fixed(trial, natural)
+
+    def _fixed(self, trial: Trial, natural: Array) -> Array:
+        count = np.inf if self.df == "normal" else informed(trial).reshape((*trial.shape, 1)) - 1.0
+        return np.broadcast_to(count, np.broadcast_shapes(natural.shape, np.shape(count)))
+
+    def _methods(self, trial: Trial) -> str:
+        beside = f", {trial.comparators} of them never-treated comparison clusters," if trial.comparators else ""
+        variance = "influence-function" if self.vcov == "influence" else f"{self.vcov} cluster-robust"
+        return f"{self._named()}, {variance} standard errors and {DF_WORDS[self.df]} degrees of freedom; {counted(trial)}{beside}."
+
+
+def _about_centre(trial: Trial) -> Array:
+    """Cell means about their overall level, which weights that add up to 0 do not see; 0 where nobody was observed."""
+    n = trial.n
+    level = (n * np.where(n > 0, trial.outcome, 0.0)).sum((-2, -1), keepdims=True) / n.sum((-2, -1), keepdims=True)
+    return np.where(n > 0, trial.outcome - level, 0.0)
