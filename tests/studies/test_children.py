@@ -180,10 +180,10 @@ def test_refusals(call: Callable[[], object], says: str) -> None:
 
 def test_a_bad_file_is_refused_without_showing_a_child(tmp_path: Path) -> None:
     path = tmp_path / "children.csv"
-    path.write_text("child_id,referral_date,plan_start\n1,44075,\n2,2020-03-02,\n")
+    path.write_text("child_id,referral_date,plan_start,trio_date\n1,44075,,\n2,2020-03-02,,\n")
     with pytest.raises(sw.DataError, match="1 of 2 values") as error:
         read_children(path)
     assert "44075" not in str(error.value)
     path.write_text("child_id\n1\n")
-    with pytest.raises(sw.DataError, match="referral_date; plan_start"):
+    with pytest.raises(sw.DataError, match="referral_date; plan_start; trio_date"):
         read_children(path)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from os import PathLike
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from swedge.design.validation import seed_number, whole
 from swedge.errors import DataError, DesignError, listing, nearest
 from swedge.studies.covariates import PREVIOUS_PLANS, SHARE_DIGITS, draw_covariates, prognosis_of, with_gaps
 from swedge.studies.plans import plan_lengths
+from swedge.studies.referred import Referred, binary, expit, logit
+from swedge.studies.secondary import AUTHORITY_SD, absences, returns, second_plans, trio_referrals
 from swedge.studies.study import Study
 
 Array = NDArray[np.float64]
@@ -29,32 +31,10 @@ PLANS, SUBSEQUENT = 62_000 / 630_000, 0.245
 MEETING, PROCEEDINGS = 0.04, 0.35
 PLAN_DELAY = (15, 46)
 
-#: Assumption: how authorities differ in outcomes other than the primary (standard deviation, logit or log length).
-AUTHORITY_SD = 0.1
-
 #: Days on a single plan are censored at 24 months. Source: the study's registered outcome.
 CENSORED_AT = 730
 
-DATES = ("referral_date", "plan_start")
-
-
-@dataclass(frozen=True)
-class _Children:
-    """Where and when each child was referred, under which treatment; the authority-by-period noise is drawn by outcome."""
-
-    names: tuple[str, ...]
-    risk: Array
-    authority: Index
-    period: Index
-    date: NDArray[np.datetime64]
-    treated: Index
-    noise: float
-
-    def shocks(self, rng: np.random.Generator, sd: float = 0.0) -> Array:
-        """Each child's authority effect plus authority-by-period noise ``(N,)``."""
-        shape = (len(self.names), int(self.period.max()) + 1)
-        table = sd * rng.standard_normal((shape[0], 1)) + self.noise * rng.standard_normal(shape)
-        return np.asarray(table[self.authority, self.period])
+DATES = ("referral_date", "plan_start", "trio_date")
 
 
 def simulate_children(
@@ -85,7 +65,7 @@ def simulate_children(
     odds_ratio : float
         Of being looked after, treated against control, given authority, period and covariates.
     secondary_odds_ratio : float
-        Of re-referral and of proceedings.
+        Of re-referral, proceedings, return to services, and of a school session missed.
     plan_ratio : float
         Of the length of plans.
     noise : float
@@ -106,7 +86,10 @@ def simulate_children(
         ``child_id, la, referral_date, treated``; ``age_group, gender, ethnicity, white_british_share`` (by authority and month),
         ``disability, previous_plans, uasc``; ``factor_1B`` to ``factor_4B``, ``trio``; ``looked_after``; ``plan_start``, ``plan_days``
         (censored at 730; nan without a plan), ``plan_open`` (1 where censored); ``rereferred`` (within 12 months); ``proceedings`` (nan
-        without a pre-proceedings meeting).
+        without a pre-proceedings meeting); ``returned`` (to statutory services within 36 months of referral; nan unless a plan ended);
+        ``plan_days_total`` (over 36 months; nan without a plan); ``trio_date, trio_treated, trio_rereferred`` (first referral in the window
+        that names the trio, whether the authority was live then, and re-referral for the trio within 18 months; nan without one);
+        ``absence`` (share of school sessions missed over three terms; nan under school age).
 
     Raises
     ------
@@ -120,16 +103,22 @@ def simulate_children(
     >>> len(children), int(children["proceedings"].isna().sum()) > 20_000
     (27425, True)
     """
-    where, what, care, plans, again, court, gaps = (np.random.default_rng(s) for s in np.random.SeedSequence(seed_number(seed)).spawn(7))
+    streams = [np.random.default_rng(s) for s in np.random.SeedSequence(seed_number(seed)).spawn(11)]
+    where, what, care, plans, again, court, gaps, back, total, trio, school = streams
     children = _referrals(study, tuple(comparators), comparator_size, noise, where)
     _check_names(without_proceedings, children.names)
     rows = draw_covariates(children.authority, _month(children.date), study.ages, what)
     odds, other = np.log(_positive(odds_ratio, "odds_ratio")), np.log(_positive(secondary_odds_ratio, "secondary_odds_ratio"))
+    single = _plans(children, rows["previous_plans"].to_numpy(), _positive(plan_ratio, "plan_ratio"), plans)
     outcomes = {
         "looked_after": _looked_after(children, prognosis * prognosis_of(rows), odds, care),
-        **_plans(children, rows["previous_plans"].to_numpy(), _positive(plan_ratio, "plan_ratio"), plans),
-        "rereferred": _binary(_logit(REREFERRED) + other * children.treated + children.shocks(again, AUTHORITY_SD), again),
+        **single,
+        "rereferred": binary(logit(REREFERRED) + other * children.treated + children.shocks(again, AUTHORITY_SD), again),
         "proceedings": _proceedings(children, other, without_proceedings, court),
+        "returned": returns(children, single["plan_open"], other, back),
+        "plan_days_total": second_plans(single["plan_days"], total),
+        **trio_referrals(children, rows["trio"].to_numpy(), study.design, other, trio),
+        "absence": absences(children, rows["age_group"].to_numpy(), other, school),
     }
     frame = pd.concat([_identity(children), rows, pd.DataFrame(outcomes)], axis=1)
     return with_gaps(frame, gaps) if missing else frame
@@ -152,7 +141,9 @@ def read_children(path: str | PathLike[str]) -> pd.DataFrame:
     lacking = [name for name in DATES if name not in frame.columns]
     if lacking:
         raise DataError(f"The file lacks {listing(lacking)}. Pass a file written by write_children.")
-    return frame.assign(**{name: _as_dates(frame[name]) for name in DATES}).round({"white_british_share": SHARE_DIGITS})
+    return frame.assign(**{name: _as_dates(frame[name]) for name in DATES}).round(
+        {"white_british_share": SHARE_DIGITS, "absence": SHARE_DIGITS}
+    )
 
 
 def _as_dates(column: pd.Series) -> pd.Series:
@@ -163,7 +154,7 @@ def _as_dates(column: pd.Series) -> pd.Series:
     return read.astype("datetime64[s]")
 
 
-def _referrals(study: Study, comparators: tuple[str, ...], size: int | None, noise: float, rng: np.random.Generator) -> _Children:
+def _referrals(study: Study, comparators: tuple[str, ...], size: int | None, noise: float, rng: np.random.Generator) -> Referred:
     """Children in order of authority and date."""
     live = np.array([*study.go_live.values(), *["NaT"] * len(comparators)], dtype="datetime64[D]")
     names, sizes, risk = _authorities(study, comparators, size, rng)
@@ -171,8 +162,8 @@ def _referrals(study: Study, comparators: tuple[str, ...], size: int | None, noi
     edges = np.array(study.design.boundaries, dtype="datetime64[D]")
     day = rng.integers(0, int((edges[-1] - edges[0]).astype(int)), len(authority))
     date = edges[0] + day[np.lexsort((day, authority))]
-    treated = (date >= live[authority]).astype(np.intp)  # no date is at or after NaT
-    return _Children(names, risk, authority, study.design.period_of(date), date, treated, noise)
+    treated = np.asarray(date >= live[authority], dtype=np.intp)  # no date is at or after NaT
+    return Referred(names, risk, live, authority, study.design.period_of(date), date, treated, noise)
 
 
 def _authorities(
@@ -190,7 +181,7 @@ def _authorities(
     return (*study.design.clusters, *comparators), np.concatenate([own, np.full(len(comparators), each, dtype=np.intp)]), risk
 
 
-def _identity(children: _Children) -> pd.DataFrame:
+def _identity(children: Referred) -> pd.DataFrame:
     columns = {
         "child_id": np.arange(1, len(children.authority) + 1),
         "la": np.array(children.names)[children.authority],
@@ -200,23 +191,23 @@ def _identity(children: _Children) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def _looked_after(children: _Children, prognosis: Array, effect: float, rng: np.random.Generator) -> Index:
+def _looked_after(children: Referred, prognosis: Array, effect: float, rng: np.random.Generator) -> Index:
     intercept = _intercepts(children, prognosis)[children.authority]
-    return _binary(intercept + prognosis + effect * children.treated + children.shocks(rng), rng)
+    return binary(intercept + prognosis + effect * children.treated + children.shocks(rng), rng)
 
 
-def _intercepts(children: _Children, prognosis: Array) -> Array:
+def _intercepts(children: Referred, prognosis: Array) -> Array:
     """Each authority's intercept ``(I,)``, by Newton, at which its children's mean untreated risk is its baseline risk."""
     count = np.bincount(children.authority)
-    intercept = _logit(children.risk)
+    intercept = logit(children.risk)
     for _ in range(20):
-        risk = _expit(intercept[children.authority] + prognosis)
+        risk = expit(intercept[children.authority] + prognosis)
         slope = np.bincount(children.authority, risk * (1 - risk))
         intercept = intercept - (np.bincount(children.authority, risk) - count * children.risk) / slope
     return intercept
 
 
-def _plans(children: _Children, previous: Index, ratio: float, rng: np.random.Generator) -> dict[str, ArrayLike]:
+def _plans(children: Referred, previous: Index, ratio: float, rng: np.random.Generator) -> dict[str, NDArray[Any]]:
     """Start, censored length and whether censored, of the children with a plan; drawn as a flow."""
     before = 1 - PREVIOUS_PLANS[0]
     share = np.where(previous > 0, SUBSEQUENT * PLANS / before, (1 - SUBSEQUENT) * PLANS / (1 - before))
@@ -230,10 +221,10 @@ def _plans(children: _Children, previous: Index, ratio: float, rng: np.random.Ge
     }
 
 
-def _proceedings(children: _Children, effect: float, without: Collection[str], rng: np.random.Generator) -> Array:
+def _proceedings(children: Referred, effect: float, without: Collection[str], rng: np.random.Generator) -> Array:
     known = ~np.isin(np.array(children.names), list(without))[children.authority]
     met = (rng.random(len(known)) < MEETING) & known
-    issued = _binary(_logit(PROCEEDINGS) + effect * children.treated + children.shocks(rng, AUTHORITY_SD), rng)
+    issued = binary(logit(PROCEEDINGS) + effect * children.treated + children.shocks(rng, AUTHORITY_SD), rng)
     return np.where(met, issued, np.nan)
 
 
@@ -252,16 +243,3 @@ def _positive(value: float, name: str) -> float:
 def _month(date: NDArray[np.datetime64]) -> Index:
     months = date.astype("datetime64[M]").astype(np.intp)
     return np.asarray(months - months.min())
-
-
-def _binary(eta: Array, rng: np.random.Generator) -> Index:
-    return (rng.random(len(eta)) < _expit(eta)).astype(np.intp)
-
-
-def _expit(eta: Array) -> Array:
-    return np.asarray(1 / (1 + np.exp(-eta)))
-
-
-def _logit(risk: ArrayLike) -> Array:
-    share = np.asarray(risk, dtype=float)
-    return np.asarray(np.log(share / (1 - share)))
