@@ -121,3 +121,26 @@ def test_too_many_knots_are_refused() -> None:
         sw.Spline(1)
     with pytest.raises(sw.FitError, match="several terms"):
         _ = sw.FixedEffects().fit(trial()).bands
+
+
+GROUPS = sw.ByGroup((("1", "2", "3"), ("4", "5", "6", "7", "8")))
+
+
+def test_effects_by_group_move_with_their_group_alone() -> None:
+    data = trial()
+    fit = sw.FixedEffects(effect=GROUPS).fit(data)
+    assert fit.terms == ("group 1", "group 2")
+    shift = data.arm * np.array([1, 1, 1, 0, 0, 0, 0, 0])[:, None]
+    moved = sw.FixedEffects(effect=GROUPS).fit(sw.Trial.from_cells(data.n, data.outcome + shift, data.allocation, within=2000.0))
+    np.testing.assert_allclose(moved.estimate - fit.estimate, [1, 0], atol=1e-9)
+
+
+def test_groups_are_checked_against_the_trial() -> None:
+    with pytest.raises(sw.DesignError, match="leaves out 8, which is treated"):
+        sw.FixedEffects(effect=sw.ByGroup((("1", "2", "3"), ("4", "5", "6", "7")))).fit(trial())
+    with pytest.raises(sw.DesignError, match="does not have: '9'"):
+        sw.FixedEffects(effect=sw.ByGroup((("1", "2"), ("9",)))).fit(trial())
+    with pytest.raises(sw.DesignError, match="twice"):
+        sw.ByGroup((("1",), ("1", "2")))
+    with pytest.raises(sw.DesignError, match="at least two groups"):
+        sw.ByGroup((("1",),))

@@ -24,11 +24,19 @@ DF_WORDS = {"satterthwaite": "Satterthwaite", "clusters": "clusters minus 1", "n
 
 
 class CellEffects(NamedTuple):
-    """What an estimator builds: ``terms (K,)``, ``weights (..., K, I, T)`` over cell means, and what the terms estimate."""
+    """What an estimator builds: ``terms (K,)``, ``weights (..., K, I, T)`` over cell means, and what the terms estimate.
+
+    A term called "overall" comes first and sums up the others; tests and power read it.
+    """
 
     terms: tuple[str, ...]
     weights: Array
     estimand: str
+
+    @property
+    def summed_up(self) -> bool:
+        """Whether the first term says it all."""
+        return len(self.terms) == 1 or self.terms[0] == "overall"
 
 
 @dataclass(frozen=True)
@@ -67,15 +75,16 @@ class DifferenceInDifferences(LinearEstimator):
         raise FitError(f"{type(self).__name__} has no influence function of its own; use vcov='CR2'.")
 
     def weights(self, trial: Trial) -> Array:
-        """Weights ``(..., I, T)``, or ``(..., K, I, T)`` where there are several terms."""
+        """Weights ``(..., I, T)`` of the one effect or the overall one; ``(..., K, I, T)`` where several stand side by side."""
         built = self.build(trial)
-        return np.asarray(built.weights[..., 0, :, :] if len(built.terms) == 1 else built.weights)
+        return np.asarray(built.weights[..., 0, :, :] if built.summed_up else built.weights)
 
     def point(self, trial: Trial) -> Array:
-        """Point estimates ``(...)`` or ``(..., K)`` by the weights alone."""
+        """The one effect or the overall one ``(...)``, by the weights alone; ``(..., K)`` where several stand side by side."""
         built = self.build(trial)
-        estimate = (built.weights * _about_centre(trial)[..., None, :, :]).sum((-2, -1))
-        return np.asarray(estimate[..., 0] if len(built.terms) == 1 else estimate)
+        weights = built.weights[..., :1, :, :] if built.summed_up else built.weights
+        estimate = (weights * _about_centre(trial)[..., None, :, :]).sum((-2, -1))
+        return np.asarray(estimate[..., 0] if built.summed_up else estimate)
 
     def working_model(self, trial: Trial) -> Array:
         """Columns ``(..., p, I, T)`` whose residuals make the variance: clusters, periods and one constant effect."""
