@@ -24,6 +24,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import full_size
 import numpy as np
 import pandas as pd
 import statsmodels
@@ -284,6 +285,7 @@ def main() -> None:
     elapsed, processor = import_seconds(PASSES)
     lines.append(timed(f"Exact test, {count:,} allocations, with interval", test, 0.1))
     lines.append(timed(f"import swedge (processor: {processor:.3f} s)", elapsed, 0.6))
+    lines += full_size.lines()
     lines += power.lines(quick)
     print(layout(lines))
     print(f"\nOne core, one BLAS thread. Fits a second of processor time: median of {passes} passes of {reps:,} fits.")

@@ -119,3 +119,13 @@ def schedule(rows: pd.DataFrame) -> tuple[list[list[float | None]], dict[str, in
     }
     matrix = list(dict.fromkeys(histories.values()))
     return [list(history) for history in matrix], {name: matrix.index(history) for name, history in histories.items()}
+
+
+def exposed_rows(name: str) -> pd.DataFrame:
+    """Rows of a `made_*` trial with exposure (periods since crossover) and person; `made_cohort` is made_wedge with individual effects."""
+    rows = made_trial("made_wedge" if name == "made_cohort" else name)
+    person = rows.groupby(["cluster", "period"]).cumcount()
+    first = rows[rows.treatment > 0].groupby("cluster").period.min()
+    exposure = (rows.period - rows.cluster.map(first) + 1).clip(lower=0)
+    own = 0.7 * np.sin(5.0 * (8 * rows.cluster + person)) if name == "made_cohort" else 0.0
+    return rows.assign(exposure=exposure, person=person, y_cont=(rows.y_cont + own).round(6))

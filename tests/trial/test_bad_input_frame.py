@@ -232,7 +232,11 @@ SHAPES: dict[str, Refusal] = {
     "cluster twice": (lambda d: pd.concat([d, d[["la"]]], axis=1), {}, "cluster='la' names 2 columns"),
     "covariate twice": (lambda d: pd.concat([d, d[["age"]]], axis=1), {"covariates": "age"}, "covariates='age' names 2 columns"),
     "a design": (AS_IS, {"allocation": DESIGN}, r"allocation is a Design\. Pass the Allocation that was carried out: design\.allocate"),
-    "family": (AS_IS, {"family": "binomal"}, "family is 'binomal'; expected one of gaussian, binomial, poisson. Did you mean 'binomial'?"),
+    "family": (
+        AS_IS,
+        {"family": "binomal"},
+        "family is 'binomal'; expected one of gaussian, binomial, poisson, fractional. Did you mean 'binomial'?",
+    ),
     "family of another type": (AS_IS, {"family": ["binomial"]}, "expected one of gaussian"),
     "missing": (AS_IS, {"missing": "ignore"}, "missing='ignore'; expected one of 'raise', 'drop'"),
     "empty": (AS_IS, {"empty": "kep"}, "empty='kep'; expected one of 'raise', 'keep'. Did you mean 'keep'?"),

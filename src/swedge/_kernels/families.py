@@ -95,15 +95,15 @@ _BINARY = (("logit", "probit", "cloglog", "log", "identity"), lambda mu: mu * (1
 
 
 def _inside(y: Array, n: Array) -> Array:
-    """A mean kept away from 0 and 1."""
-    return np.asarray((n * y + 0.5) / (n + 1))
+    """A mean kept away from 0 and 1; one beyond them, an effect having been taken out of it, counts as at the edge."""
+    return np.asarray((n * np.maximum(y, 0.0) + 0.5) / (n + 1))
 
 
 _FAMILIES = {
     "gaussian": _Family(("identity",), np.ones_like, np.zeros_like, lambda y, n: y + 0.0 * n, lambda eta: eta**2 / 2, _no_constant),
-    "binomial": _Family(*_BINARY, _inside, lambda eta: np.logaddexp(0, eta), _binomial_constant),
+    "binomial": _Family(*_BINARY, lambda y, n: _inside(np.minimum(y, 1.0), n), lambda eta: np.logaddexp(0, eta), _binomial_constant),
     "poisson": _Family(("log", "identity"), lambda mu: mu, np.ones_like, _inside, np.exp, _poisson_constant),
-    "fractional": _Family(*_BINARY, _inside, lambda eta: np.logaddexp(0, eta), _no_constant),
+    "fractional": _Family(*_BINARY, lambda y, n: _inside(np.minimum(y, 1.0), n), lambda eta: np.logaddexp(0, eta), _no_constant),
 }
 
 

@@ -46,10 +46,14 @@ class SlotModel:
         """The replicates `which`."""
         return SlotModel(rows(self.y, which), rows(self.x, which), rows(self.n, which), rows(self.offset, which), self.family)
 
-    def blocks(self) -> list[SlotModel]:
-        """Pieces of a size that stays in memory."""
+    def parts(self) -> list[slice]:
+        """Runs of replicates of a size that stays in memory."""
         step = max(1, BLOCK_DOUBLES // int(np.prod(self.x.shape[1:])))
-        return [self.take(slice(i, i + step)) for i in range(0, self.size, step)]
+        return [slice(i, i + step) for i in range(0, self.size, step)]
+
+    def blocks(self) -> list[SlotModel]:
+        """The replicates run by run."""
+        return [self.take(part) for part in self.parts()]
 
 
 def slot_model(y: Array, x: Array, n: Array, offset: Array, family: FamilyMaths, lead: tuple[int, ...]) -> SlotModel:

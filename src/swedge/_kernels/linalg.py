@@ -54,6 +54,24 @@ def _identity_unless(keep: Flags, m: Array) -> Array:
     return m if keep.all() else np.where(keep[..., None, None], m, np.eye(m.shape[-1]))
 
 
+def small_inverse(m: Array) -> tuple[Array, Array]:
+    """Inverses and log determinants of positive definite ``m (..., k, k)``; nan where an entry is not finite.
+
+    By formula up to 2 x 2, where a call for each matrix would cost more than its arithmetic.
+    """
+    k = m.shape[-1]
+    if k == 1:
+        return 1 / m, np.asarray(np.log(m[..., 0, 0]))
+    if k == 2:
+        det = m[..., 0, 0] * m[..., 1, 1] - m[..., 0, 1] ** 2
+        turned = np.stack([m[..., 1, 1], -m[..., 0, 1], -m[..., 0, 1], m[..., 0, 0]], -1).reshape(m.shape)
+        return turned / det[..., None, None], np.asarray(np.log(det))
+    finite = np.asarray(np.isfinite(m).all((-2, -1)))
+    safe = _identity_unless(finite, m)
+    inverse, logdet = np.linalg.inv(safe), np.linalg.slogdet(safe)[1]
+    return np.asarray(np.where(finite[..., None, None], inverse, np.nan)), np.asarray(np.where(finite, logdet, np.nan))
+
+
 def stacked(array: Array, lead: tuple[int, ...], tail: int) -> Array:
     """`array` with its leading axes made one: ``(R, ...)`` if they vary, ``(1, ...)`` if they only broadcast.
 
@@ -73,7 +91,7 @@ def rows(array: Array, which: NDArray[np.int64] | slice) -> Array:
 
 def flat(columns: Array) -> Array:
     """Join the last two axes, clusters and periods (or slots): ``(..., p, I, T)`` to ``(..., p, I T)``."""
-    return columns.reshape((*columns.shape[:-2], -1))
+    return columns.reshape((*columns.shape[:-2], columns.shape[-2] * columns.shape[-1]))
 
 
 def project(columns: Array, table: Array) -> Array:

@@ -14,22 +14,20 @@ Bates D, Maechler M, Bolker B, Walker S (2015). Fitting linear mixed-effects mod
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from swedge._kernels.likelihood import Forms, Readings, mixed, profiled_criterion
 from swedge._kernels.linalg import flat, inverse_factor, rows, stacked
+from swedge._kernels.parameters import Parameters
+from swedge._kernels.search import Minimum, Slopes, minimise
 
 Array = NDArray[np.float64]
 
 BLOCK = 256
-MAX_TURNS = 80
-# Newton decrement at which a fit has converged: the criterion is then within about this of its minimum.
-CONVERGED = 1e-11
-STUCK = 1e-6
-# lme4's threshold for a singular fit is 1e-4 on the relative standard deviation.
-SINGULAR = 1e-8
 
 
 @dataclass(frozen=True)
@@ -65,16 +63,44 @@ class CellModel:
         """Number of replicates."""
         return int(max(getattr(self, f.name).shape[0] for f in fields(self) if f.name not in ("nested", "restricted")))
 
+    @property
+    def columns(self) -> int:
+        """Number of coefficients."""
+        return int(self.x.shape[-3])
+
+    @property
+    def parameters(self) -> Parameters:
+        """What there is to estimate beside the residual variance."""
+        return Parameters(1 + self.nested)
+
+    def pieces(self) -> list[slice]:
+        """Slices of the stack that a processor's cache holds."""
+        return [slice(i, i + BLOCK) for i in range(0, self.size, BLOCK)]
+
+    def evaluate(self, point: Array) -> Fitted:
+        """The profiled criterion at variance ratios ``(R, K)``."""
+        return evaluate(self, point)
+
+    def slopes(self, at: Fitted) -> Slopes:
+        """Gradient and average information of the criterion."""
+        return slopes(self, at)
+
+    def forms(self, at: Fitted) -> Forms:
+        """Traces and quadratic forms of the random effects' covariance."""
+        return forms(self, at)
+
+    def readings(self, at: Fitted, contrasts: Array) -> Readings:
+        """How the variance of contrasts ``(C, p)``, in units of the residual variance, moves with the ratios."""
+        return readings(self, at, contrasts)
+
 
 def cell_model(
     y: Array, x: Array, n: Array, scatter: tuple[Array, Array, Array], total: Array, lead: tuple[int, ...], nested: bool, restricted: bool
 ) -> CellModel:
     """Flatten leading axes and centre the outcome, so that sums of squares do not cancel. Period columns must span a constant."""
-    weight = n.sum((-2, -1), keepdims=True)
-    centre = (n * np.where(n > 0, y, 0.0)).sum((-2, -1), keepdims=True) / weight
     syy, sxy, sxx = scatter
     return CellModel(
-        stacked(np.where(n > 0, y - centre, 0.0), lead, 2),
+        stacked(centred(y, n), lead, 2),
         stacked(x * (n > 0)[..., None, :, :], lead, 3),
         stacked(n, lead, 2),
         stacked(syy, lead, 0),
@@ -84,6 +110,13 @@ def cell_model(
         nested,
         restricted,
     )
+
+
+def centred(y: Array, n: Array) -> Array:
+    """Outcomes about their weighted mean, 0 where nothing was observed."""
+    weight = n.sum((-2, -1), keepdims=True)
+    centre = (n * np.where(n > 0, y, 0.0)).sum((-2, -1), keepdims=True) / weight
+    return np.where(n > 0, y - centre, 0.0)
 
 
 class Weighing(NamedTuple):
@@ -107,9 +140,10 @@ class Fitted(NamedTuple):
     """Pieces of the criterion at given variance ratios."""
 
     weighing: Weighing
+    point: Array
     vx: Array
     root: Array
-    half: Array
+    beta: Array
     squares: Array
     criterion: Array
     definite: NDArray[np.bool_]
@@ -133,16 +167,9 @@ def evaluate(model: CellModel, ratios: Array) -> Fitted:
     half = times(root, times(flat(vx), cells(model.y)) + model.sxy)
     squares = (model.y * w.solve(model.y)).sum((-2, -1)) + model.syy - (half**2).sum(-1)
     squares = np.maximum(squares, np.finfo(float).tiny)
-    criterion = _criterion(model, w.log_det, root, squares)
-    return Fitted(w, vx, root, half, squares, np.where(definite, criterion, np.inf), definite)
-
-
-def _criterion(model: CellModel, log_det: Array, root: Array, squares: Array) -> Array:
-    freedom = model.freedom
-    criterion = freedom * (1 + np.log(2 * np.pi * squares / freedom)) + log_det
-    if model.restricted:
-        criterion = criterion - 2 * np.log(np.einsum("...ii->...i", root)).sum(-1)
-    return np.asarray(criterion)
+    criterion = profiled_criterion(squares, model.freedom, w.log_det, root, model.restricted)
+    beta = times(root.swapaxes(-1, -2), half)
+    return Fitted(w, ratios, vx, root, beta, squares, np.where(definite, criterion, np.inf), definite)
 
 
 def cells(table: Array) -> Array:
@@ -153,13 +180,6 @@ def times(matrix: Array, vector: Array) -> Array:
     return np.asarray((matrix @ vector[..., None])[..., 0])
 
 
-class Slopes(NamedTuple):
-    """First derivatives of the criterion and its average information, in the ratios."""
-
-    gradient: Array
-    information: Array
-
-
 def spread(model: CellModel, a: Array) -> list[Array]:
     """``G_k a`` for each random effect: the cluster's sum in each of its cells, and `a` itself."""
     sums = np.broadcast_to(a.sum(-1, keepdims=True), a.shape)
@@ -168,8 +188,7 @@ def spread(model: CellModel, a: Array) -> list[Array]:
 
 def residuals(model: CellModel, at: Fitted) -> Array:
     """``H^-1 (y - x b)``, ``(R, I, T)``."""
-    beta = times(at.root.swapaxes(-1, -2), at.half)
-    return np.asarray(at.weighing.solve(model.y) - combine(beta, at.vx))
+    return np.asarray(at.weighing.solve(model.y) - combine(at.beta, at.vx))
 
 
 def combine(beta: Array, columns: Array) -> Array:
@@ -194,12 +213,7 @@ def projected_gram(at: Fitted, vectors: list[Array]) -> Array:
     """``g_k' P g_l`` for cell vectors `g`."""
     solved = [at.weighing.solve(g) for g in vectors]
     shadow = [times(at.root, times(flat(at.vx), cells(g))) for g in vectors]
-    return pairs(len(vectors), lambda k, m: (vectors[k] * solved[m]).sum((-2, -1)) - (shadow[k] * shadow[m]).sum(-1))
-
-
-def pairs(count: int, entry) -> Array:  # type: ignore[no-untyped-def]  # a local closure, two ints to an array
-    values = {(k, m): entry(k, m) for k in range(count) for m in range(k, count)}
-    return np.stack([np.stack([values[min(k, m), max(k, m)] for m in range(count)], -1) for k in range(count)], -2)
+    return mixed(len(vectors), lambda k, m: (vectors[k] * solved[m]).sum((-2, -1)) - (shadow[k] * shadow[m]).sum(-1))
 
 
 def rotated(at: Fitted) -> Array:
@@ -225,76 +239,56 @@ def traces(model: CellModel, at: Fitted) -> Array:
     return np.asarray(whole_traces(model, at) - np.stack(taken[: 1 + model.nested], -1))
 
 
-def maximise(model: CellModel) -> tuple[Array, NDArray[np.bool_]]:
-    """Variance ratios ``(R, K)`` at the optimum, and whether each replicate converged."""
-    parts = [_maximise_block(model.take(slice(i, i + BLOCK))) for i in range(0, model.size, BLOCK)]
-    return np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
-
-
-def _start(model: CellModel) -> Array:
-    """The best of a small grid of ratios, spaced around the reciprocal of the mean count."""
-    scale = 1 / np.maximum((model.n.sum((-2, -1)) / np.maximum((model.n > 0).sum((-2, -1)), 1)), 1e-12)
-    steps = np.array([0.1, 1.0, 10.0, 100.0])
-    grid = np.stack(np.meshgrid(*[steps] * (2 if model.nested else 1), indexing="ij"), -1).reshape(
-        (len(steps) ** (1 + model.nested), 1, -1)
+def forms(model: CellModel, at: Fitted) -> Forms:
+    """Traces and quadratic forms of ``G_k``; the covariance is linear in the ratios, so there are no second derivatives."""
+    q, u = residuals(model, at), rotated(at)
+    on_q, on_u = spread(model, q), spread(model, u)
+    solved = [at.weighing.solve_columns(h) for h in on_u]
+    inner = [flat(u) @ flat(h).swapaxes(-1, -2) for h in on_u]
+    count, none = len(on_q), np.zeros((1, len(on_q), len(on_q)))
+    return Forms(
+        plain=whole_traces(model, at),
+        firsts=np.stack([np.einsum("...ii->...", b) for b in inner], -1),
+        whole=_plain_traces(model, at),
+        once=mixed(count, lambda k, m: (on_u[k] * solved[m]).sum((-3, -2, -1))),
+        twice=mixed(count, lambda k, m: (inner[k] * inner[m]).sum((-2, -1))),
+        quad=np.stack([(q * g).sum((-2, -1)) for g in on_q], -1),
+        gram=projected_gram(at, on_q),
+        bent_trace=none,
+        bent_quad=none,
     )
-    criterion = evaluate(model, grid * scale[:, None]).criterion
-    best = np.broadcast_to(criterion, (len(grid), model.size)).argmin(0)
-    return np.asarray(grid[best, 0] * scale[:, None])
 
 
-class _Search:
-    """Projected Newton over a stack: each turn evaluates one candidate for every replicate still active."""
-
-    def __init__(self, model: CellModel) -> None:
-        self.ratios = _start(model)
-        self.candidate = self.ratios.copy()
-        self.criterion = np.full(len(self.ratios), np.inf)
-        self.step = np.zeros_like(self.ratios)
-        self.length = np.ones(len(self.ratios))
-        self.decrement = np.full(len(self.ratios), np.inf)
-        self.active = np.arange(len(self.ratios))
-        self.model = model
-
-    def turn(self) -> None:
-        """Judge the candidates, accept or shorten, and propose the next."""
-        now, part = self.active, self.model.take(self.active)
-        at = evaluate(part, self.candidate[now])
-        slack = 1e-12 * (1 + np.abs(at.criterion))
-        better = (at.criterion <= self.criterion[now] + slack) & at.definite
-        self._accept(now[better], part.take(np.flatnonzero(better)), _pick(at, better))
-        self.length[now[~better]] /= 4
-        self.active = now[(self.decrement[now] > CONVERGED) & (self.length[now] > 1e-9)]
-        self.candidate[self.active] = np.maximum(self.ratios[self.active] + self.length[self.active, None] * self.step[self.active], 0)
-
-    def _accept(self, which: NDArray[np.int64], part: CellModel, at: Fitted) -> None:
-        if not len(which):
-            return
-        self.ratios[which], self.criterion[which], self.length[which] = self.candidate[which], at.criterion, 1.0
-        self.step[which], self.decrement[which] = _newton_step(self.ratios[which], *slopes(part, at))
+def _plain_traces(model: CellModel, at: Fitted) -> Array:
+    """``tr(H^-1 G_k H^-1 G_l)``, ``(R, K, K)``."""
+    d, kappa = at.weighing.d, at.weighing.kappa[..., 0]
+    s, s2, s3 = d.sum(-1), (d**2).sum(-1), (d**3).sum(-1)
+    cc = ((s - kappa * s**2) ** 2).sum(-1)
+    cp = (s2 * (1 - kappa * s) ** 2).sum(-1)
+    pp = (s2 - 2 * kappa * s3 + kappa**2 * s2**2).sum(-1)
+    if not model.nested:
+        return np.asarray(cc[..., None, None])
+    return np.stack([np.stack([cc, cp], -1), np.stack([cp, pp], -1)], -2)
 
 
-def _pick(at: Fitted, keep: NDArray[np.bool_]) -> Fitted:
-    chosen = np.flatnonzero(keep)
-    vx, root, half, squares, criterion = (rows(piece, chosen) for piece in (at.vx, at.root, at.half, at.squares, at.criterion))
-    return Fitted(Weighing(*(rows(piece, chosen) for piece in at.weighing)), vx, root, half, squares, criterion, keep[chosen])
+def readings(model: CellModel, at: Fitted, contrasts: Array) -> Readings:
+    """Directions ``g = H^-1 x m`` of the contrasts moved by each ``G_k``."""
+    half = contrasts @ at.root.swapaxes(-1, -2)
+    u = rotated(at)
+    g = (half @ flat(u)).reshape((*half.shape[:-1], *u.shape[-2:]))
+    moved = spread(model, g)
+    solved = [flat(at.weighing.solve_columns(h)) for h in moved]
+    shadow = [flat(h) @ flat(u).swapaxes(-1, -2) for h in moved]
+    along = np.stack([flat(g) @ flat(h).swapaxes(-1, -2) for h in moved], -3)
+    bias = mixed(len(moved), lambda k, m: flat(moved[k]) @ solved[m].swapaxes(-1, -2) - shadow[k] @ shadow[m].swapaxes(-1, -2), tail=2)
+    return Readings(half @ half.swapaxes(-1, -2), along, bias, np.zeros((1,) * bias.ndim))
 
 
-def _newton_step(ratios: Array, gradient: Array, information: Array) -> tuple[Array, Array]:
-    """Step over the components that are free to move, and the Newton decrement."""
-    free = (ratios > 0) | (gradient < 0)
-    slope = np.where(free, gradient, 0.0)
-    diagonal = np.einsum("...ii->...i", information)
-    ridge = np.where(free, 1e-9 * np.abs(diagonal) + np.finfo(float).tiny, 1.0)[..., None] * np.eye(ratios.shape[-1])
-    held = np.where(free[..., None] & free[..., None, :], information, 0.0) + ridge
-    step = -np.asarray(np.linalg.solve(held, slope[..., None]), dtype=np.float64)[..., 0]
-    return step, -(slope * step).sum(-1)
-
-
-def _maximise_block(model: CellModel) -> tuple[Array, NDArray[np.bool_]]:
-    search = _Search(model)
-    for _ in range(MAX_TURNS):
-        search.turn()
-        if not len(search.active):
-            break
-    return search.ratios, search.decrement < STUCK
+def maximise(model: CellModel) -> Minimum:
+    """Variance ratios at the optimum of each replicate, from the best of a grid spaced around the reciprocal of the mean count."""
+    typical = 1 / np.maximum((model.n.sum((-2, -1)) / np.maximum((model.n > 0).sum((-2, -1)), 1)), 1e-12)
+    steps = np.array(list(product((0.1, 1.0, 10.0, 100.0), repeat=1 + model.nested)))
+    criterion = evaluate(model, steps[:, None] * typical[:, None]).criterion
+    best = np.broadcast_to(criterion, (len(steps), model.size)).argmin(0)
+    parameters = model.parameters
+    return minimise(model, steps[best] * typical[:, None], parameters.lower, parameters.upper)

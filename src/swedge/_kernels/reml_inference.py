@@ -12,42 +12,72 @@ unbalanced split-plot experiments. Journal of Statistical Computation and Simula
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from swedge._kernels.linalg import flat, inverse_factor
-from swedge._kernels.reml import (
-    BLOCK,
-    SINGULAR,
-    CellModel,
-    Fitted,
-    combine,
-    evaluate,
-    maximise,
-    pairs,
-    projected_gram,
-    residuals,
-    rotated,
-    spread,
-    times,
-    whole_traces,
-)
+from swedge._kernels.likelihood import Forms, Readings
+from swedge._kernels.parameters import Parameters
+from swedge._kernels.search import Minimum
 
 Array = NDArray[np.float64]
 
 # Degrees of freedom below this come of an information that is singular but for rounding.
 LEAST = 1e-4
+# A combination of parameters with less than this share of its information cannot be told from others.
+BLIND = 1e-10
+
+
+class Model(Protocol):
+    """A stack of Gaussian likelihoods profiled over their scale."""
+
+    @property
+    def restricted(self) -> bool:
+        """Whether the likelihood is the restricted one."""
+
+    @property
+    def total(self) -> Array:
+        """Observations, ``(R,)``."""
+
+    @property
+    def freedom(self) -> Array:
+        """Divisor of the residual variance, ``(R,)``."""
+
+    @property
+    def columns(self) -> int:
+        """Number of coefficients."""
+
+    @property
+    def parameters(self) -> Parameters:
+        """What there is to estimate beside the residual variance."""
+
+    def pieces(self) -> list[slice]:
+        """Slices of the stack that are worked on one after the other."""
+
+    def take(self, which: NDArray[np.int64] | slice) -> Self:
+        """Some replicates."""
+
+    def evaluate(self, point: Array) -> Any:
+        """The criterion and what it is made of."""
+
+    def forms(self, at: Any) -> Forms:
+        """Traces and quadratic forms there."""
+
+    def readings(self, at: Any, contrasts: Array) -> Readings:
+        """What contrasts make of it."""
 
 
 class MixedFit(NamedTuple):
-    """One row a replicate: contrasts ``(R, K)``, variances ``(R, 1 + components)`` with the residual first."""
+    """One row a replicate: contrasts ``(R, C)``, their covariance ``(R, C, C)`` and df.
+
+    Variances ``(R, 1 + K)`` have the residual first, then every ratio times it; a decay comes last, as it is.
+    """
 
     estimate: Array
-    std_error: Array
+    covariance: Array
     df: Array
-    beta: Array
     variances: Array
     criterion: Array
     converged: NDArray[np.bool_]
@@ -55,63 +85,70 @@ class MixedFit(NamedTuple):
     definite: NDArray[np.bool_]
 
 
-def fit_mixed(model: CellModel, contrasts: Array, df: str) -> MixedFit:
-    """Maximise and infer. `contrasts` is ``(K, p)``; `df` is "kenward-roger", "satterthwaite" or anything else for none (inf)."""
-    ratios, converged = maximise(model)
-    blocks = [slice(i, i + BLOCK) for i in range(0, model.size, BLOCK)]
-    parts = [infer(model.take(block), ratios[block], converged[block], contrasts, df) for block in blocks]
+def fit_mixed(model: Model, contrasts: Array, df: str, maximise: Callable[[Any], Minimum]) -> MixedFit:
+    """Maximise and infer. `contrasts` is ``(C, p)``; `df` is "kenward-roger", "satterthwaite" or anything else for none (inf)."""
+    parts = [_fit_piece(model.take(piece), contrasts, df, maximise) for piece in model.pieces()]
     return MixedFit(*(np.concatenate(pieces) for pieces in zip(*parts, strict=True)))
 
 
-def infer(model: CellModel, ratios: Array, converged: NDArray[np.bool_], contrasts: Array, df: str) -> MixedFit:
-    """Estimates, standard errors and df at given variance ratios."""
-    at = evaluate(model, ratios)
+def _fit_piece(model: Model, contrasts: Array, df: str, maximise: Callable[[Any], Minimum]) -> MixedFit:
+    found = maximise(model)
+    return infer(model, found.point, found.converged, contrasts, df)
+
+
+def infer(model: Model, point: Array, converged: NDArray[np.bool_], contrasts: Array, df: str) -> MixedFit:
+    """Estimates, covariance and df at given parameters."""
+    parameters = model.parameters
+    ratios = parameters.outward(point)
+    at = model.evaluate(parameters.inward(ratios))
     sigma2 = at.squares / model.freedom
-    beta = times(at.root.swapaxes(-1, -2), at.half)
-    results = [_contrast(model, at, ratios, sigma2, c, df) for c in contrasts]
-    variances = np.concatenate([sigma2[:, None], sigma2[:, None] * ratios], -1)
-    stacks = [np.stack([r[j] for r in results], -1) for j in (0, 1)]
-    singular = np.asarray((ratios < SINGULAR).any(-1))
+    reading = model.readings(at, contrasts)
+    covariance, freedom = _inferred(model, at, reading, df)
+    variances = np.concatenate([sigma2[:, None], np.where(parameters.linear, sigma2[:, None], 1.0) * ratios], -1)
+    singular = np.asarray(parameters.at_edge(at.point).any(-1))
     definite = np.broadcast_to(at.definite, singular.shape)
-    return MixedFit(beta @ contrasts.T, stacks[0], stacks[1], beta, variances, at.criterion, converged, singular, definite)
+    scaled = sigma2[:, None, None] * covariance
+    return MixedFit(at.beta @ contrasts.T, scaled, freedom, variances, at.criterion, converged, singular, definite)
 
 
-def _contrast(model: CellModel, at: Fitted, ratios: Array, sigma2: Array, contrast: Array, df: str) -> tuple[Array, Array]:
-    m = times(at.root.swapaxes(-1, -2), times(at.root, np.broadcast_to(contrast, at.half.shape)))
-    v = (contrast * m).sum(-1)
+def _inferred(model: Model, at: Any, reading: Readings, df: str) -> tuple[Array, Array]:
+    v = np.einsum("...cc->...c", reading.variance)
     if df == "satterthwaite":
-        return np.sqrt(sigma2 * v), _satterthwaite(model, at, ratios, m, v)
+        return reading.variance, _satterthwaite(model, at, reading, v)
     if df == "kenward-roger":
-        inflation, freedom = _kenward_roger(model, at, ratios, m, v)
-        return np.sqrt(sigma2 * (v + inflation)), freedom
-    return np.sqrt(sigma2 * v), np.full_like(v, np.inf)
+        return _kenward_roger(model, at, reading, v)
+    return reading.variance, np.full_like(v, np.inf)
 
 
-def _directions(model: CellModel, at: Fitted, m: Array) -> tuple[list[Array], Array]:
-    """``g = H^-1 x m`` moved by each ``G_k``, and ``a_k = m' x' H^-1 G_k H^-1 x m``."""
-    g = combine(m, at.vx)
-    moved = spread(model, g)
-    return moved, np.stack([(g * h).sum((-2, -1)) for h in moved], -1)
+def _satterthwaite(model: Model, at: Any, reading: Readings, v: Array) -> Array:
+    """From the observed information in (sigma2, parameters), sigma2 in units of itself; parameters at their edge drop out.
 
-
-def _satterthwaite(model: CellModel, at: Fitted, ratios: Array, m: Array, v: Array) -> Array:
-    """From the observed information in (sigma2, ratios), sigma2 in units of itself; components at zero drop out.
-
-    nan where the information is singular: the components cannot be told from each other.
+    nan where the variance rests on components that cannot be told from each other, or the point is no minimum.
     """
-    _, a = _directions(model, at, m)
-    q = residuals(model, at)
-    moved = spread(model, q)
+    forms, parameters = model.forms(at), model.parameters
+    chain = parameters.chain(at.point)
     scale = (model.freedom / at.squares)[..., None]
-    quad = np.stack([(q * g).sum((-2, -1)) for g in moved], -1)
-    curvature = 2 * scale[..., None] * projected_gram(at, moved) - _double_traces(model, at, ratios)[0]
-    inside = ratios >= SINGULAR
-    hessian = _bordered(np.broadcast_to(model.freedom, v.shape), scale * quad, curvature, inside)
-    gradient = np.concatenate([v[..., None], np.where(inside, a, 0.0)], -1)
-    root, definite = inverse_factor(hessian)
-    spent = (times(root, gradient) ** 2).sum(-1)
-    df = v**2 / np.where(spent > 0, spent, np.nan)
-    return np.where(definite & (df > LEAST), df, np.nan)
+    gradient = forms.traces(model.restricted) - scale * forms.quad
+    curvature = chain.swapaxes(-1, -2) @ forms.observed(model.freedom, at.squares, model.restricted) @ chain + parameters.bent(gradient)
+    inside = ~parameters.at_edge(at.point)
+    edge = ((scale * forms.quad)[..., None, :] @ chain)[..., 0, :]
+    hessian = _bordered(np.broadcast_to(model.freedom, v.shape[:1]), edge, curvature, inside)
+    moved = np.einsum("rkcc,rkj->rjc", reading.along, chain)
+    df = v**2 / _spent(hessian, np.concatenate([v[:, None], np.where(inside[..., None], moved, 0.0)], 1))
+    return np.where(df > LEAST, df, np.nan)
+
+
+def _spent(hessian: Array, slope: Array) -> Array:
+    """``g' W g`` for slopes ``(R, K, C)``, nan where they rest on a direction without information, or of negative curvature."""
+    size = np.sqrt(np.maximum(np.einsum("...kk->...k", hessian), 0.0))
+    scale = np.divide(1.0, size, out=np.zeros_like(size), where=size > 0)
+    scaled = hessian * scale[..., :, None] * scale[..., None, :]
+    values, vectors = np.linalg.eigh(np.where(np.isfinite(scaled), scaled, 0.0))
+    along = (vectors.swapaxes(-1, -2) @ (slope * scale[..., None])) ** 2
+    known = (values > BLIND)[..., None]
+    lost = np.where(known, 0.0, along).sum(-2) > BLIND * along.sum(-2)
+    spent = np.where(known, along / np.where(known, values[..., None], 1.0), 0.0).sum(-2)
+    return np.where(lost | (spent <= 0) | (values.min(-1) < -BLIND)[:, None], np.nan, spent)
 
 
 def _bordered(corner: Array, edge: Array, inner: Array, inside: NDArray[np.bool_]) -> Array:
@@ -123,35 +160,6 @@ def _bordered(corner: Array, edge: Array, inner: Array, inside: NDArray[np.bool_
     return np.concatenate([top, np.concatenate([edge[..., :, None], inner], -1)], -2)
 
 
-def _double_traces(model: CellModel, at: Fitted, ratios: Array) -> tuple[Array, Array, Array, Array, Array]:
-    """``tr(P G_k P G_l)`` (without the mean's part for full likelihood) and the pieces it is made of.
-
-    Those are ``tr(H^-1 G_k H^-1 G_l)``, ``tr(H^-1 G_k)``, ``tr(M^-1 C_kl)`` and ``tr(M^-1 A_k M^-1 A_l)``.
-    """
-    whole = _plain_traces(model, at)
-    u = rotated(at)
-    moved = spread(model, u)
-    solved = [at.weighing.solve_columns(h) for h in moved]
-    inner = [flat(u) @ flat(h).swapaxes(-1, -2) for h in moved]
-    once = pairs(len(moved), lambda k, m: (moved[k] * solved[m]).sum((-3, -2, -1)))
-    twice = pairs(len(moved), lambda k, m: (inner[k] * inner[m]).sum((-2, -1)))
-    firsts = np.stack([np.einsum("...ii->...", b) for b in inner], -1)
-    both = whole - 2 * once + twice if model.restricted else whole
-    return both, whole, firsts, once, twice
-
-
-def _plain_traces(model: CellModel, at: Fitted) -> Array:
-    """``tr(H^-1 G_k H^-1 G_l)``, ``(R, K, K)``."""
-    d, kappa = at.weighing.d, at.weighing.kappa[..., 0]
-    s, s2, s3 = d.sum(-1), (d**2).sum(-1), (d**3).sum(-1)
-    cc = ((s - kappa * s**2) ** 2).sum(-1)
-    cp = (s2 * (1 - kappa * s) ** 2).sum(-1)
-    pp = (s2 - 2 * kappa * s3 + kappa**2 * s2**2).sum(-1)
-    if not model.nested:
-        return np.asarray(cc[..., None, None])
-    return np.stack([np.stack([cc, cp], -1), np.stack([cp, pp], -1)], -2)
-
-
 def _with_residual(ratios: Array, corner: Array, linear: Array, square: Array) -> Array:
     """Extend a form in ``G_k`` to include ``G_0 = H - sum_k ratio_k G_k``, the residual, given the forms with `H` itself."""
     crossed = (square * ratios[..., None, :]).sum(-1)
@@ -161,23 +169,35 @@ def _with_residual(ratios: Array, corner: Array, linear: Array, square: Array) -
     return np.concatenate([top, np.concatenate([edge[..., :, None], square], -1)], -2)
 
 
-def _kenward_roger(model: CellModel, at: Fitted, ratios: Array, m: Array, v: Array) -> tuple[Array, Array]:
-    """Inflation of the variance (in units of sigma2) and degrees of freedom.
+def _kenward_roger(model: Model, at: Any, reading: Readings, v: Array) -> tuple[Array, Array]:
+    """Adjusted covariance (in units of sigma2) and degrees of freedom, in the variances themselves, and a decay.
 
     With ``H = G_0 + sum_k ratio_k G_k`` every form in ``G_0`` follows from forms in `H`: ``C_Hk = A_k``, ``C_HH = A_H = M``.
     """
-    moved, a = _directions(model, at, m)
-    columns = float(model.x.shape[-3])
-    _, whole, firsts, once, twice = _double_traces(model, at, ratios)
+    forms = model.forms(at)
+    ratios = np.where(model.parameters.linear, model.parameters.outward(at.point), 0.0)
+    columns = np.asarray(float(model.columns))
     information = (
-        _with_residual(ratios, model.total, whole_traces(model, at), whole)
-        - 2 * _with_residual(ratios, np.asarray(columns), firsts, once)
-        + _with_residual(ratios, np.asarray(columns), firsts, twice)
+        _with_residual(ratios, model.total, forms.plain, forms.whole)
+        - 2 * _with_residual(ratios, columns, forms.firsts, forms.once)
+        + _with_residual(ratios, columns, forms.firsts, forms.twice)
     )
     covariance = 2 * np.linalg.pinv(information, hermitian=True)
-    # With k = H the bias term m'(C_kl - A_k M^-1 A_l)m is m'(A_l - A_l)m = 0.
-    bias = _with_residual(ratios, 0 * v, 0 * a, projected_gram(at, moved))
-    inflation = 2 * (covariance * bias).sum((-2, -1))
-    full = np.concatenate([(v - (ratios * a).sum(-1))[..., None], a], -1)
-    spent = (full * (covariance @ full[..., None])[..., 0]).sum(-1)
-    return inflation, 2 * v**2 / spent
+    excess = _excess(model, ratios, np.asarray(covariance, dtype=np.float64), reading)
+    along = np.einsum("rkcc->rkc", reading.along)
+    gradient = np.concatenate([v[:, None] - (ratios[..., None] * along).sum(1, keepdims=True), along], 1)
+    spent = (gradient * (covariance @ gradient)).sum(-2)
+    return reading.variance + excess + excess.swapaxes(-1, -2), 2 * v**2 / spent
+
+
+def _excess(model: Model, ratios: Array, covariance: Array, reading: Readings) -> Array:
+    """Kenward and Roger's ``sum W_ij (Q_ij - P_i Phi P_j - R_ij / 4)`` between contrasts, the residual among the i and j.
+
+    Its forms with `H` vanish, so those with ``G_0`` are those with ``-sum_k ratio_k G_k``; only a decay bends ``G_0``.
+    """
+    moved = covariance[:, 1:, 1:] - ratios[:, :, None] * covariance[:, :1, 1:]
+    weights = moved - ratios[:, None, :] * (covariance[:, 1:, :1] - ratios[:, :, None] * covariance[:, :1, :1])
+    excess = np.einsum("rkl,rklcd->rcd", weights, reading.bias - reading.bent / 4)
+    if model.parameters.decay:
+        excess = excess - covariance[:, 0, -1, None, None] * reading.along[:, -1] / 2
+    return np.asarray(excess)

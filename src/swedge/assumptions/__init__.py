@@ -2,9 +2,10 @@
 
 from swedge.assumptions.correlation import Correlation, Exchangeable, ExponentialDecay, NestedExchangeable, ProportionalDecay, given
 from swedge.assumptions.effect import ByExposure, ByPeriod, Constant, Delayed, EffectCurve, ExposureCurve, Fading, Linear, Spline
-from swedge.assumptions.estimand import LTE, PTE, TATE, Estimand, read_off
+from swedge.assumptions.estimand import LTE, PTE, TATE, Estimand, read_off, terms_of
 from swedge.assumptions.family import family_named
-from swedge.assumptions.layout import Layout, Part
+from swedge.assumptions.groups import ByGroup
+from swedge.assumptions.layout import Layout, Part, lags
 from swedge.assumptions.random_effects import RandomEffects, check_gaussian, residual_variance
 from swedge.assumptions.structure import Structure
 
@@ -13,6 +14,7 @@ __all__ = [
     "PTE",
     "TATE",
     "ByExposure",
+    "ByGroup",
     "ByPeriod",
     "Constant",
     "Correlation",
@@ -34,6 +36,8 @@ __all__ = [
     "check_gaussian",
     "family_named",
     "given",
+    "lags",
     "read_off",
     "residual_variance",
+    "terms_of",
 ]

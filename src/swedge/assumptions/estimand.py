@@ -92,23 +92,30 @@ def _average(terms: Sequence[str], wanted: list[int]) -> Array:
     return np.isin(known, wanted) / len(wanted)
 
 
+def terms_of(
+    curve: EffectCurve, estimand: Estimand | None, terms: Sequence[str], treatment: Array, exposure: NDArray[np.int64]
+) -> tuple[tuple[str, ...], Array]:
+    """Names and contrasts ``(K, k)`` over the columns of a curve of the effects that `estimand` averages, or of every term it has.
+
+    A spline's terms are the effects at the exposures observed.
+    """
+    if isinstance(curve, ExposureCurve) and (len(terms) > 1 or (estimand is not None and not isinstance(curve, Constant))):
+        seen = treated_exposures(treatment, exposure)
+        return exposure_terms(seen), curve.reached(np.array(seen), longest_exposure(treatment, exposure))
+    return tuple(terms), np.eye(len(terms))
+
+
 def read_off(
     curve: EffectCurve, estimand: Estimand | None, terms: Sequence[str], treatment: Array, exposure: NDArray[np.int64]
 ) -> tuple[tuple[str, ...], Array]:
     """Names and contrasts ``(K, k)`` over the columns of a curve: the estimand, or every term it has.
-
-    A spline's terms are the effects at the exposures observed.
 
     Raises
     ------
     DesignError
         If the estimand asks for an exposure that no cell has, or the curve is constant or by period.
     """
-    if isinstance(curve, ExposureCurve) and (len(terms) > 1 or (estimand is not None and not isinstance(curve, Constant))):
-        seen = treated_exposures(treatment, exposure)
-        names, basis = exposure_terms(seen), curve.reached(np.array(seen), longest_exposure(treatment, exposure))
-    else:
-        names, basis = tuple(terms), np.eye(len(terms))
+    names, basis = terms_of(curve, estimand, terms, treatment, exposure)
     if estimand is None:
         return names, basis
     name, weights = estimand.contrast(names)

@@ -48,8 +48,13 @@ def outer(root: Array) -> Array:
 
 def autocorrelation(midpoints: Array, per_period: float) -> tuple[Array, Array]:
     """``per_period`` to the power of the lag in mean period lengths, ``(T, T)``, and its derivative (at 0, the one just above 0)."""
-    gap = float(np.mean(np.diff(midpoints))) if len(midpoints) > 1 else 1.0
-    lag = np.abs(np.subtract.outer(midpoints, midpoints)) / gap
+    lag = lags(midpoints)
     power = np.asarray(per_period**lag)
     slope = np.where(lag > 0, lag * max(per_period, 1e-12) ** (lag - 1), 0.0)
     return power, slope
+
+
+def lags(midpoints: Array) -> Array:
+    """Distances ``(T, T)`` of period mid-points in mean period lengths."""
+    gap = float(np.mean(np.diff(midpoints))) if len(midpoints) > 1 else 1.0
+    return np.asarray(np.abs(np.subtract.outer(midpoints, midpoints)) / gap)

@@ -36,8 +36,8 @@ class RandomEffects:
     autocorrelation : float or None
         Correlation of the cluster-by-period effects one mean period apart, in [0, 1]; 0 makes them independent.
     exposure : float or None
-        Standard deviation of the effect between exposure times, shared by all clusters (Maleyeff et al. 2023): the effect after s periods is
-        the treatment effect plus one draw for each s. It can only be estimated, not assumed for power.
+        Standard deviation of the effect between exposure times, shared by all clusters (Maleyeff et al. 2023): the effect after s periods
+        is the treatment effect plus one draw for each s. It can only be estimated, not assumed for power.
 
     References
     ----------
@@ -95,7 +95,9 @@ class RandomEffects:
     def parts(self, layout: Layout) -> list[Part]:
         """A part for each random effect that is there, and the residual."""
         if self.exposure != 0:
-            raise DesignError(f"{self!r} lets clusters share exposure effects, and power takes clusters as independent. Leave out exposure=.")
+            raise DesignError(
+                f"{self!r} lets clusters share exposure effects, and power takes clusters as independent. Leave out exposure=."
+            )
         periods = len(layout.midpoints)
         none, x = np.zeros((periods, periods)), layout.treatment
         ones = outer(layout.slope * np.ones(periods))

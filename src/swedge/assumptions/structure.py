@@ -39,6 +39,6 @@ def refuse_values(correlation: object, values: Mapping[str, float | None]) -> No
     if given:
         shown = ", ".join(f"{name}={value!r}" for name, value in given.items())
         raise DesignError(
-            f"{type(correlation).__name__} states {shown}; a fitted model estimates what is asked for and keeps to no value. Leave the value"
-            " out (None) to have it estimated, or give 0 to a random effect's standard deviation to leave it out of the model."
+            f"{type(correlation).__name__} states {shown}; a fitted model estimates what is asked for and keeps to no value. Leave the"
+            " value out (None) to have it estimated, or give 0 to a random effect's standard deviation to leave it out of the model."
         )

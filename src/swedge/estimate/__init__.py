@@ -1,6 +1,6 @@
 """What an estimator is, what it returns, and the test that reads it as it stands."""
 
-from swedge.estimate.estimator import Estimator, LinearEstimator
+from swedge.estimate.estimator import Estimator, LinearEstimator, refuse_failed
 from swedge.estimate.result import COLUMNS, SCALES, Estimate, Wording, assemble, quantile, two_sided_p
 from swedge.estimate.test import TestResult, WaldTest
 
@@ -15,5 +15,6 @@ __all__ = [
     "Wording",
     "assemble",
     "quantile",
+    "refuse_failed",
     "two_sided_p",
 ]

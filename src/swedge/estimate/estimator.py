@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -43,10 +44,11 @@ class Estimator(ABC):
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore", RuntimeWarning)
             estimate = self._fit(trial)
-        if not np.ndim(estimate.status) and not Status(int(estimate.status)).usable:
-            status = Status(int(estimate.status))
-            raise FitError(f"{self!r} failed: {status.name.lower().replace('_', ' ')}. {status.advice}")
-        return estimate
+        return refuse_failed(estimate, repr(self), lambda: self.aliases(trial))
+
+    def aliases(self, trial: Trial) -> str:
+        """Which columns of one trial's model repeat others, as a sentence; nothing from an estimator that does not know."""
+        return ""
 
     def point(self, trial: Trial) -> Array:
         """Point estimates alone, nan where the fit failed."""
@@ -55,6 +57,15 @@ class Estimator(ABC):
     def null(self, trial: Trial, effect: ArrayLike) -> Trial:
         """The trial with a constant effect taken out, on this estimator's scale."""
         return trial.without(effect, self.scale(trial))
+
+
+def refuse_failed(estimate: Estimate, who: str, aliases: Callable[[], str] = str) -> Estimate:
+    """The estimate, unless it is a single one that failed; `aliases` names the columns of one that lacks rank."""
+    if not np.ndim(estimate.status) and not Status(int(estimate.status)).usable:
+        status = Status(int(estimate.status))
+        named = aliases() if status == Status.RANK_DEFICIENT else ""
+        raise FitError(f"{who} failed: {status.name.lower().replace('_', ' ')}. {status.advice}{named}")
+    return estimate
 
 
 def _check_trial(trial: object) -> None:

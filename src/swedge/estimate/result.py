@@ -156,7 +156,16 @@ class Estimate:
 
         rows = self.tidy().drop(columns=["estimand", "estimator"])
         head = f"{self.estimator}: {self.estimand} ({SCALES[self.scale]}), {self.level:.1%} interval"
-        return "\n".join([head, text_table(rows), *(f"Note: {note}" for note in self.notes), f"Methods: {self.methods}"])
+        lines = [text_table(rows), *self._ratios(), *(f"Note: {note}" for note in self.notes), f"Methods: {self.methods}"]
+        return "\n".join([head, *lines])
+
+    def _ratios(self) -> list[str]:
+        """Estimates on a log scale as the ratios that they are, of a single fit."""
+        if np.ndim(self.status) or " log " not in f" {SCALES[self.scale]} ":
+            return []
+        noun, limits = SCALES[self.scale].replace("log ", ""), np.exp(self.conf_int.reshape(-1, 2))
+        shown = zip(self.terms, np.exp(np.ravel(self.estimate)), limits, strict=True)
+        return [f"As {noun}: " + "; ".join(f"{term} {value:.3g} ({low:.3g} to {high:.3g})" for term, value, (low, high) in shown)]
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Estimates with their intervals; effects by exposure or period as a curve with simultaneous bands."""
@@ -167,7 +176,6 @@ class Estimate:
             return self._curve(ax)
         labels = list(self.terms) if len(self.terms) > 1 else [self.estimator]
         return draw_forest(labels, np.ravel(self.estimate), self.conf_int.reshape(-1, 2), SCALES[self.scale], ax=ax)
-
 
     def _curve(self, ax: Axes | None) -> Axes:
         from swedge._present.effect_curve import draw_effect_curve
@@ -189,6 +197,7 @@ SCALES = {
     "probit": "probit difference",
     "cloglog": "complementary log-log difference",
     "log hazard": "log hazard ratio",
+    "marginal logit": "marginal log odds ratio",
 }
 
 

@@ -88,8 +88,8 @@ class TestResult:
         from swedge._present.reference import draw_reference
 
         if self.reference is None or self.reference.ndim != 1:
-            raise DataError("Only the result of a randomisation or placebo test of one trial has a reference distribution to draw.")
-        unit = "placebo draws" if self.test == "placebo" else "allocations"
+            raise DataError("Only a randomisation, placebo or bootstrap test of one trial has a reference distribution to draw.")
+        unit = {"placebo": "placebo draws", "wild": "bootstrap samples"}.get(self.test.split()[0], "allocations")
         return draw_reference(self.reference, float(self.statistic), float(self.p_value), self.test, unit=unit, ax=ax)
 
 

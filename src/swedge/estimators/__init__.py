@@ -1,7 +1,24 @@
 """Estimators: one idea a class."""
 
 from swedge.estimators.comparisons import TwoWayFixedEffects, WithinPeriod
+from swedge.estimators.duration import Duration
 from swedge.estimators.fixed import FixedEffects
+from swedge.estimators.gee import GEE
+from swedge.estimators.identification import Aliasing, aliasing
+from swedge.estimators.marginal import MarginalEffect
 from swedge.estimators.mixed import MixedModel
+from swedge.estimators.weighing import ExposureWeights, exposure_weights
 
-__all__ = ["FixedEffects", "MixedModel", "TwoWayFixedEffects", "WithinPeriod"]
+__all__ = [
+    "GEE",
+    "Aliasing",
+    "Duration",
+    "ExposureWeights",
+    "FixedEffects",
+    "MarginalEffect",
+    "MixedModel",
+    "TwoWayFixedEffects",
+    "WithinPeriod",
+    "aliasing",
+    "exposure_weights",
+]

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from swedge.assumptions import ByPeriod, EffectCurve, Estimand, read_off
+from swedge.assumptions import ByGroup, EffectCurve, Estimand, read_off, terms_of
 from swedge.trial import Trial
 
 Array = NDArray[np.float64]
@@ -26,12 +26,24 @@ class Effects(NamedTuple):
 
 def effects(trial: Trial, curve: EffectCurve, estimand: Estimand | None) -> Effects:
     """The treatment part of a model and what is read off it."""
-    treatment = _observed(trial)
+    treatment, curve = _observed(trial), _placed(trial, curve)
     names, columns = curve.columns(treatment, trial.exposure)
     terms, contrasts = read_off(curve, estimand, names, treatment, trial.exposure)
-    several = "effects by period" if isinstance(curve, ByPeriod) else "effects by exposure"
-    label = terms[0] if estimand is not None else "treatment effect" if len(names) == 1 else several
+    label = terms[0] if estimand is not None else "treatment effect" if len(names) <= 1 else f"effects by {terms[0].split()[0]}"
     return Effects(terms, columns, contrasts, label)
+
+
+def separate_effects(trial: Trial, curve: EffectCurve, estimand: Estimand | None) -> Effects:
+    """The treatment part of a model and each of the effects that `estimand` averages."""
+    treatment, curve = _observed(trial), _placed(trial, curve)
+    names, columns = curve.columns(treatment, trial.exposure)
+    terms, contrasts = terms_of(curve, estimand, names, treatment, trial.exposure)
+    return Effects(terms, columns, contrasts, "")
+
+
+def _placed(trial: Trial, curve: EffectCurve) -> EffectCurve:
+    """The curve, with names of clusters turned into positions."""
+    return curve.placed(trial.clusters) if isinstance(curve, ByGroup) else curve
 
 
 def _observed(trial: Trial) -> Array:
@@ -41,12 +53,15 @@ def _observed(trial: Trial) -> Array:
     return np.where(seen, trial.treatment, np.nan)
 
 
-def without_effect(trial: Trial, curve: EffectCurve, effect: ArrayLike, scale: str) -> Trial:
-    """The trial with an effect that follows the curve taken out; one that has several terms is taken to be constant."""
+def reached(trial: Trial, curve: EffectCurve) -> Array:
+    """Share of a single effect in each cell ``(..., I, T)``; a curve that has several terms is taken to be constant."""
     names, columns = curve.columns(_observed(trial), trial.exposure)
-    if len(names) > 1:
-        return trial.without(effect, scale)
-    return replace(replace(trial, treatment=columns[..., 0, :, :]).without(effect, scale), treatment=trial.treatment)
+    return columns[..., 0, :, :] if len(names) == 1 else trial.arm
+
+
+def without_effect(trial: Trial, curve: EffectCurve, effect: ArrayLike, scale: str) -> Trial:
+    """The trial with an effect that follows the curve taken out."""
+    return replace(replace(trial, treatment=reached(trial, curve)).without(effect, scale), treatment=trial.treatment)
 
 
 def period_columns(trial: Trial) -> Array:
@@ -89,8 +104,8 @@ def estimated(parts: Effects) -> str:
     """What the sentence says of an effect that is no single constant."""
     if parts.estimand == "treatment effect":
         return ""
-    if parts.estimand == "effects by period":
-        return f" and {len(parts.terms)} effects by period"
+    if parts.estimand in ("effects by period", "effects by group"):
+        return f" and {len(parts.terms)} {parts.estimand}"
     return f" and {parts.columns.shape[-3]} effects by time since crossover" + (
         f" (read as {parts.estimand})" if len(parts.terms) == 1 else ""
     )
@@ -130,7 +145,11 @@ def slots(trial: Trial, cell_columns: Array) -> Slots:
     if patterns is None:
         return Slots(trial.outcome, trial.n, offset, cell_columns)
     n = np.where(patterns.spread(trial.n) > 0, patterns.n, 0.0)
-    spread = np.moveaxis(patterns.spread(np.moveaxis(cell_columns, -3, 0)), 0, -3)
     covariates = np.moveaxis(patterns.covariates, -1, 0)
-    offset = np.zeros((1, 1)) if trial.offset is None else patterns.spread(trial.offset)
-    return Slots(patterns.mean, n, offset, stack_columns(spread, covariates))
+    offset = np.zeros((1, 1)) if trial.offset is None else spread(trial, trial.offset)
+    return Slots(patterns.mean, n, offset, stack_columns(spread(trial, cell_columns), covariates))
+
+
+def spread(trial: Trial, table: Array) -> Array:
+    """A cell table ``(..., I or 1, T)`` looked up for every slot; one that is the same in all periods broadcasts as it is."""
+    return table if trial.patterns is None or table.shape[-1] == 1 else trial.patterns.spread(table)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -24,6 +25,8 @@ from swedge.estimators.columns import (
     stack_columns,
     without_effect,
 )
+from swedge.estimators.fitted_mean import FittedMean, Uncertainty
+from swedge.estimators.mean_model import MeanModel, explained, mean_model
 from swedge.estimators.pieces import Pieces, gaussian_pieces, glm_pieces
 from swedge.trial import Trial
 
@@ -44,7 +47,8 @@ class FixedEffects(Estimator):
     vcov : {"CR2", "CR3", "CR1", "CR0", "overdispersed", "model"}
         Cluster-robust variances (CR2 by default, whitened, so that rows and cells agree); "overdispersed" multiplies the model's variance
         by the Pearson chi-square of the cells over its degrees of freedom, never by less than 1, and assumes cluster-by-period noise of
-        the same size everywhere; "model" trusts the family.
+        the same size everywhere; "model" trusts the family. A share's variance is only known up to a factor, which cells tell: both are
+        then quasi-binomial, and may be less than 1.
     df : {"satterthwaite", "residual", "clusters", "normal"}, optional
         Left out: Satterthwaite for the robust variances, residual for the others. "residual" is cells minus cell-level coefficients for
         "overdispersed" (and for "model" with a binary or count outcome), individuals minus coefficients for a Gaussian "model"; "clusters"
@@ -94,9 +98,21 @@ class FixedEffects(Estimator):
         """The trial with an effect that follows `effect` (the curve) taken out, on the family's link."""
         return without_effect(trial, self.effect, effect, self.scale(trial))
 
+    def mean_model(self, trial: Trial) -> MeanModel:
+        """Named columns of one trial."""
+        return mean_model(trial, self.effect, self.estimand, clusters=True)
+
+    def aliases(self, trial: Trial) -> str:
+        """Which columns of one trial's model repeat others."""
+        return explained(self.mean_model(trial))
+
+    def bare(self) -> FixedEffects:
+        """The same estimate without the work of a robust variance."""
+        return replace(self, vcov="model", df="normal")
+
     def point(self, trial: Trial) -> Array:
         """Point estimates without the work of a robust variance."""
-        return replace(self, vcov="model", df="normal").fit(trial).estimate
+        return self.bare().fit(trial).estimate
 
     @property
     def df_method(self) -> str:
@@ -104,31 +120,36 @@ class FixedEffects(Estimator):
         return self.df or ("satterthwaite" if self.vcov in ROBUST else "residual")
 
     def _fit(self, trial: Trial) -> Estimate:
+        model = self.fitted_mean(trial)
+        contrasts = padded(model.parts.contrasts, model.before.shape[-3], len(trial.covariates))
+        covariance, df, alone = model.uncertainty(contrasts)
+        numbers = (model.beta @ contrasts.T, covariance, df)
+        return assemble(trial, model.parts.terms, numbers, model.status, model.wording, model.details, alone)
+
+    def fitted_mean(self, trial: Trial) -> FittedMean:
+        """The regression itself, which effects and predictions are read off."""
         parts = effects(trial, self.effect, self.estimand)
-        base = stack_columns(period_columns(trial), cluster_columns(trial))
-        contrasts = padded(parts.contrasts, base.shape[-3], len(trial.covariates))
+        before = stack_columns(period_columns(trial), cluster_columns(trial))
         boil = gaussian_pieces if trial.family == "gaussian" else glm_pieces
-        pieces = boil(trial, stack_columns(base, parts.columns), self.vcov in ROBUST)
-        covariance, natural, alone = self._covariance(pieces, contrasts)
-        numbers = (pieces.beta @ contrasts.T, covariance, self._freedom(trial, natural))
-        wording = Wording(
-            f"FixedEffects {self.vcov}",
-            parts.estimand,
-            trial.maths.link,
-            self._methods(trial, parts),
-            (*trial.notes, *self._warnings(trial)),
-        )
+        pieces = boil(trial, stack_columns(before, parts.columns), self.vcov in ROBUST)
+        notes = (*trial.notes, *self._warnings(trial))
+        wording = Wording(f"FixedEffects {self.vcov}", parts.estimand, trial.maths.link, self._methods(trial, parts), notes)
         details = {"dispersion": pieces.excess / pieces.dispersion}
-        return assemble(trial, parts.terms, numbers, pieces.status, wording, details, alone)
+        uncertainty = partial(self._uncertainty, trial, pieces)
+        return FittedMean(parts, before, trial.maths, pieces.beta, uncertainty, pieces.status, wording, details)
+
+    def _uncertainty(self, trial: Trial, pieces: Pieces, contrasts: Array) -> Uncertainty:
+        covariance, natural, alone = self._covariance(pieces, contrasts)
+        return Uncertainty(covariance, self._freedom(trial, natural), alone)
 
     def _covariance(self, pieces: Pieces, contrasts: Array) -> tuple[Array, Array, Array | None]:
-        """Covariance ``(R, K, K)``, df, and what a robust variance does not see, ``(R, K)``."""
+        """Covariance ``(R, K, K)`` of contrasts ``(K, p)`` or ``(R, K, p)``, df, and what a robust variance does not see, ``(R, K)``."""
         if self.vcov in ROBUST:
             return cluster_robust(self.vcov, pieces.root, pieces.crossed, pieces.scores, contrasts)
         scale, freedom = pieces.dispersion, pieces.dispersion_df
         if self.vcov == "overdispersed":
             scale, freedom = np.maximum(pieces.excess, pieces.dispersion), pieces.excess_df
-        half = pieces.root @ contrasts.T
+        half = pieces.root @ contrasts.swapaxes(-1, -2)
         covariance = scale[:, None, None] * (half.swapaxes(-1, -2) @ half)
         return covariance, np.broadcast_to(freedom[:, None], covariance.shape[:-1]), None
 
@@ -149,7 +170,7 @@ class FixedEffects(Estimator):
         return ()
 
     def _methods(self, trial: Trial, parts: Effects) -> str:
-        model = {"gaussian": "Linear", "binomial": "Logistic", "poisson": "Poisson"}[trial.family]
+        model = {"gaussian": "Linear", "binomial": "Logistic", "poisson": "Poisson", "fractional": "Fractional logistic"}[trial.family]
         variance = (
             f"{self.vcov} cluster-robust" if self.vcov in ROBUST else {"model": "model-based", "overdispersed": "overdispersed"}[self.vcov]
         )

@@ -11,7 +11,10 @@ Array = NDArray[np.float64]
 
 
 class Found(NamedTuple):
-    """One row a replicate: terms ``(R, K)``, their covariance ``(R, K, K)`` and own df ``(R, K)``; -2 log likelihood; variances by name."""
+    """One row a replicate: terms ``(R, K)``, their covariance ``(R, K, K)`` and own df ``(R, K)``; -2 log likelihood; variances by name.
+
+    `shares` are the icc, cac and iac that these variances make, where they make any.
+    """
 
     estimate: Array
     covariance: Array
@@ -19,3 +22,4 @@ class Found(NamedTuple):
     status: NDArray[np.int8]
     criterion: Array
     variances: dict[str, Array]
+    shares: dict[str, Array] = {}  # noqa: RUF012 - never written to

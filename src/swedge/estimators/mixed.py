@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -11,9 +12,14 @@ from swedge.assumptions import Constant, Correlation, EffectCurve, Estimand, Nes
 from swedge.errors import FitError, Status, nearest
 from swedge.estimate import Estimate, Estimator, Wording, assemble
 from swedge.estimators.columns import Effects, adjusted_for, counted, effects, estimated, informed, without_effect
+from swedge.estimators.fitted_mean import FittedMean
 from swedge.estimators.found import Found
+from swedge.estimators.freedom import between_within
+from swedge.estimators.mean_model import MeanModel, explained, mean_model
 from swedge.estimators.mixed_gaussian import fit_gaussian
-from swedge.estimators.mixed_glmm import fit_glmm
+from swedge.estimators.mixed_glmm import approximation, check_generalised, fit_generalised, fit_glmm
+from swedge.estimators.population_average import population_average
+from swedge.estimators.structure_words import random_terms
 from swedge.trial import Trial
 
 Array = NDArray[np.float64]
@@ -21,10 +27,12 @@ Array = NDArray[np.float64]
 DF_WORDS = {
     "kenward-roger": "Kenward-Roger",
     "satterthwaite": "Satterthwaite",
+    "between-within": "between-within",
     "clusters": "clusters minus 2",
     "normal": "infinite (normal)",
 }
 DFS = tuple(DF_WORDS)
+MOST_NODES = 99
 
 
 @dataclass(frozen=True)
@@ -76,12 +84,12 @@ class MixedModel(Estimator):
     def __post_init__(self) -> None:
         if self.df not in DFS:
             raise FitError(f"df={self.df!r}; expected one of {', '.join(DFS)}.{nearest(self.df, DFS)}")
-        if self.quadrature != 1:
-            raise FitError(f"quadrature={self.quadrature}: only Laplace's approximation (1) is available.")
+        nodes: object = self.quadrature
+        if isinstance(nodes, bool) or not isinstance(nodes, int) or not 1 <= nodes <= MOST_NODES:
+            raise FitError(f"quadrature={self.quadrature!r}; expected a number of nodes, 1 (Laplace) to {MOST_NODES}.")
         if self.df == "kenward-roger" and not self.reml:
             raise FitError("Kenward-Roger is defined for restricted maximum likelihood. Use reml=True, or df='satterthwaite'.")
-        if self.correlation.components not in (("cluster",), ("cluster", "cluster_period")):
-            raise FitError(f"{self.correlation!r} cannot be estimated here. Use Exchangeable() or NestedExchangeable().")
+        self.correlation.structure()
 
     def scale(self, trial: Trial) -> str:
         """The link."""
@@ -91,44 +99,75 @@ class MixedModel(Estimator):
         """The trial with an effect that follows `effect` (the curve) taken out, on the family's link."""
         return without_effect(trial, self.effect, effect, self.scale(trial))
 
+    def mean_model(self, trial: Trial) -> MeanModel:
+        """Named columns of one trial."""
+        return mean_model(trial, self.effect, self.estimand, clusters=False)
+
+    def aliases(self, trial: Trial) -> str:
+        """Which columns of one trial's model repeat others."""
+        return explained(self.mean_model(trial))
+
+    def bare(self) -> MixedModel:
+        """The same estimate without the work of degrees of freedom."""
+        return replace(self, df="normal")
+
     def point(self, trial: Trial) -> Array:
         """Point estimates without the work of degrees of freedom."""
-        return replace(self, df="normal").fit(trial).estimate
+        return self.bare().fit(trial).estimate
+
+    def fitted_mean(self, trial: Trial) -> FittedMean:
+        """The regression of a binary or count outcome, whose predictions are averages over its random effects.
+
+        Raises
+        ------
+        FitError
+            For a Gaussian outcome, whose coefficient is the marginal difference itself.
+        """
+        if trial.family == "gaussian":
+            raise FitError(f"The coefficient of {self!r} is the marginal difference of means itself. Fit the mixed model as it is.")
+        parts, maths = effects(trial, self.effect, self.estimand), family_named(trial.family, self.link)
+        check_generalised(trial, self.correlation, self.df, maths, self.quadrature)
+        found = fit_generalised(trial, parts, self.correlation, maths, self.quadrature)
+        return population_average(trial, parts, found, partial(self._freedom, trial, parts), self._wording(trial, parts))
 
     @property
     def nested(self) -> bool:
         """Whether the model has a cluster-by-period term."""
-        return "cluster_period" in self.correlation.components
+        return "cluster_period" in self.correlation.structure().effects
 
     def _fit(self, trial: Trial) -> Estimate:
         parts = effects(trial, self.effect, self.estimand)
         if trial.family == "gaussian":
+            self._check_gaussian()
             found = fit_gaussian(trial, parts, self.correlation, self.reml, self.df)
         else:
-            self._check_glmm()
-            found = fit_glmm(trial, parts, self.correlation, family_named(trial.family, self.link), self.quadrature)
+            maths = family_named(trial.family, self.link)
+            check_generalised(trial, self.correlation, self.df, maths, self.quadrature)
+            found = fit_glmm(trial, parts, self.correlation, maths, self.quadrature)
         return self._assembled(trial, parts, found)
 
-    def _check_glmm(self) -> None:
-        if self.nested or self.df in ("kenward-roger", "satterthwaite"):
-            raise FitError(
-                "A binary or count outcome has a generalised linear mixed model with one random intercept a cluster and no Kenward-Roger or"
-                " Satterthwaite df. FixedEffects() leads with few clusters; to run the mixed model all the same, write"
-                " MixedModel(Exchangeable(), df='clusters') or df='normal', and read its note."
-            )
+    def _check_gaussian(self) -> None:
+        if self.quadrature != 1:
+            raise FitError(f"quadrature={self.quadrature} with a Gaussian outcome, whose likelihood is exact. Leave it out.")
 
-    def _freedom(self, trial: Trial, natural: Array) -> Array:
+    def _freedom(self, trial: Trial, parts: Effects, natural: Array) -> Array:
+        if self.df == "between-within":
+            return np.broadcast_to(between_within(trial, parts), natural.shape)
         return np.broadcast_to(informed(trial)[:, None] - 2.0, natural.shape) if self.df == "clusters" else natural
 
     def _assembled(self, trial: Trial, parts: Effects, found: Found) -> Estimate:
-        notes = (*trial.notes, *self._warnings(trial))
-        wording = Wording(f"MixedModel {self.df}", parts.estimand, self.scale(trial), self._methods(trial, parts), notes)
-        numbers = (found.estimate, found.covariance, self._freedom(trial, found.df))
-        fit = assemble(trial, parts.terms, numbers, found.status, wording, {"criterion": found.criterion, **found.variances})
+        wording = self._wording(trial, parts)
+        numbers = (found.estimate, found.covariance, self._freedom(trial, parts, found.df))
+        fit = assemble(trial, parts.terms, numbers, found.status, wording, {"criterion": found.criterion, **found.variances, **found.shares})
         if not trial.shape and fit.status == Status.SINGULAR:
             fit = replace(fit, notes=(*fit.notes, Status.SINGULAR.advice))
         variances = {name: fit.details[name] for name in found.variances}
-        return replace(fit, details={"criterion": fit.details["criterion"], "variances": variances})
+        shares = {name: fit.details[name] for name in found.shares}
+        return replace(fit, details={"criterion": fit.details["criterion"], "variances": variances, **shares})
+
+    def _wording(self, trial: Trial, parts: Effects) -> Wording:
+        notes = (*trial.notes, *self._warnings(trial))
+        return Wording(f"MixedModel {self.df}", parts.estimand, self.scale(trial), self._methods(trial, parts), notes)
 
     def _warnings(self, trial: Trial) -> tuple[str, ...]:
         notes = []
@@ -148,11 +187,10 @@ class MixedModel(Estimator):
         kind = (
             "Linear mixed model"
             if trial.family == "gaussian"
-            else f"{trial.family.capitalize()} mixed model ({self.scale(trial)} link, Laplace)"
+            else f"{trial.family.capitalize()} mixed model ({self.scale(trial)} link, {approximation(self.quadrature)})"
         )
         criterion = ("restricted " if self.reml else "") + "maximum likelihood" if trial.family == "gaussian" else "maximum likelihood"
-        terms = "cluster and cluster-by-period" if self.nested else "cluster"
         return (
-            f"{kind} with fixed period effects{estimated(parts)} and random {terms} effects{adjusted_for(trial)}, fitted by {criterion},"
+            f"{kind} with fixed period effects{estimated(parts)} and random {random_terms(self.correlation.structure())}{adjusted_for(trial)}, fitted by {criterion},"
             f" {DF_WORDS[self.df]} degrees of freedom; {counted(trial)}."
         )

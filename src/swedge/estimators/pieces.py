@@ -46,7 +46,7 @@ def full(array: Array, trial: Trial, tail: int) -> Array:
 def gaussian_pieces(trial: Trial, columns: Array, robust: bool) -> Pieces:
     """Least squares from cells and scatter. Without scatter every cell mean is one observation weighted by its count."""
     x = stack_columns(columns, covariate_means(trial)) if trial.covariates else columns
-    inner, inner_y, inner_yy = _scatter(trial, x.shape[-3], robust)
+    inner, inner_y, inner_yy = cluster_scatter(trial, x.shape[-3], robust)
     n = full(trial.n, trial, 2)
     y = np.where(n > 0, full(trial.outcome, trial, 2), 0.0)
     centre = ((n * y).sum((-2, -1)) / n.sum((-2, -1)))[:, None, None]
@@ -60,7 +60,7 @@ def gaussian_pieces(trial: Trial, columns: Array, robust: bool) -> Pieces:
     return Pieces(fit.beta, fit.root, fit.crossed, fit.scores, dispersion, freedom, fit.squares / cells, cells, status)
 
 
-def _scatter(trial: Trial, p: int, robust: bool) -> tuple[Array, Array, Array]:
+def cluster_scatter(trial: Trial, p: int, robust: bool) -> tuple[Array, Array, Array]:
     """Scatter of covariates ``(R, C, p, p)``, with the outcome ``(R, C, p)``, and of the outcome ``(R,)``."""
     q, within = len(trial.covariates), trial.cells.within
     if within is None:
@@ -83,9 +83,12 @@ def glm_pieces(trial: Trial, columns: Array, robust: bool) -> Pieces:
     rows = [_glm_block(trial, block, robust) for block in model.blocks()]
     beta, root, crossed, scores, pearson = (np.concatenate([row[j] for row in rows]) for j in range(5))
     status = np.concatenate([row.status for row in rows])
-    freedom, one = cell_freedom(trial, columns), np.ones(len(beta))
+    freedom = cell_freedom(trial, columns)
+    excess = pearson / np.where(freedom > 0, freedom, np.nan)
+    # A share's variance is known up to a factor, which cells alone tell: nothing says that it is at least 1.
+    dispersion = excess if trial.family == "fractional" else np.ones(len(beta))
     status = np.where(no_variation(model), Status.NO_VARIATION, status).astype(np.int8)
-    return Pieces(beta, root, crossed, scores, one, freedom, pearson / np.where(freedom > 0, freedom, np.nan), freedom, status)
+    return Pieces(beta, root, crossed, scores, dispersion, freedom, excess, freedom, status)
 
 
 class _Block(NamedTuple):
@@ -100,11 +103,11 @@ class _Block(NamedTuple):
 def _glm_block(trial: Trial, model: SlotModel, robust: bool) -> _Block:
     fit = fit_slots(model)
     none = np.zeros((model.size, 1, 1, 1))
-    crossed, scores = _cluster_sums(model, fit) if robust else (none, none[..., 0])
+    crossed, scores = cluster_sums(model, fit) if robust else (none, none[..., 0])
     return _Block(fit.beta, fit.root, crossed, scores, _pearson(trial, model, fit), fit.status)
 
 
-def _cluster_sums(model: SlotModel, fit: SlotFit) -> tuple[Array, Array]:
+def cluster_sums(model: SlotModel, fit: SlotFit) -> tuple[Array, Array]:
     """Each cluster's cross-product ``(R, I, p, p)`` and score ``(R, I, p)``; one cluster at a time, to stay small."""
     residual = model.n * (model.y - fit.mu)
     crossed, scores = [], []
@@ -127,5 +130,5 @@ def no_variation(model: SlotModel) -> NDArray[np.bool_]:
     """Whether every outcome of a replicate is the least or the greatest possible."""
     seen = model.n > 0
     lowest = ((model.y == 0) | ~seen).all((-2, -1))
-    highest = ((model.y == 1) | ~seen).all((-2, -1)) if model.family.name == "binomial" else np.zeros_like(lowest)
+    highest = ((model.y == 1) | ~seen).all((-2, -1)) if model.family.name in ("binomial", "fractional") else np.zeros_like(lowest)
     return np.broadcast_to(lowest | highest, (model.size,))

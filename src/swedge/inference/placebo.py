@@ -66,7 +66,7 @@ class PlaceboTest:
             If the trial is a stack, or has too few comparators to play the treated clusters' part.
         """
         treated = _treated(trial)
-        _check_scatter(trial, estimator)
+        check_scatter(trial, estimator, "A placebo test leaves the treated clusters out")
         observed = present(one_effect(estimator.point(trial), trial, estimator), trial, estimator)
         stand_ins = self._stand_ins(trial, treated)
         reference = np.asarray(estimator.point(_placebos(trial, treated, stand_ins)))
@@ -144,13 +144,19 @@ def _comparators(trial: Trial, treated: NDArray[np.bool_]) -> Cells:
     return replace(trial.cells, n=trial.n * own[..., 0], within=within, scatter=None if scatter is None else scatter * own[..., None])
 
 
-def _check_scatter(trial: Trial, estimator: Estimator) -> None:
+def check_scatter(trial: Trial, estimator: Estimator, why: str) -> None:
+    """Refuse to leave clusters out where one scatter for all is known, saying why they have to be.
+
+    Raises
+    ------
+    DataError
+        If the estimator uses the scatter and only the pooled one is known.
+    """
     within = trial.cells.within
     pooled = within is not None and within.shape[-3] < len(trial.clusters) and bool(within.any())
     if pooled and not isinstance(estimator, LinearEstimator):
         raise DataError(
-            "A placebo test leaves the treated clusters out, and within= holds one scatter for all clusters together. Pass one matrix a"
-            " cluster, or build the trial from rows."
+            f"{why}, and within= holds one scatter for all clusters together. Pass one matrix a cluster, or build the trial from rows."
         )
 
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from swedge._kernels.permutation import Accepted, accepted_effects, exceedances
+from swedge._kernels.permutation import Accepted, accepted_effects
 from swedge.assumptions import Constant
 from swedge.design import Design
 from swedge.design.validation import seed_number, whole
 from swedge.errors import DataError, FitError, nearest
 from swedge.estimate import Estimator, LinearEstimator, TestResult
+from swedge.inference.inversion import searched, share, with_interval
 from swedge.trial import Trial
 
 Array = NDArray[np.float64]
@@ -21,11 +21,6 @@ Array = NDArray[np.float64]
 # Above this many allocations the reference is sampled unless draws= says otherwise.
 ENUMERATE = 20_000
 DRAWS = 9_999
-# Rounds that narrow an end of the interval to a ninth each; points a scan takes over its length, and lengths it covers on either side.
-NARROWINGS = 8
-SCAN = 8
-REACH = 5
-DOUBLINGS = 30
 
 
 @dataclass(frozen=True)
@@ -101,7 +96,7 @@ class RandomisationTest:
         sequences, exact = self._allocations(design)
         observed = self._observed(trial, estimator)
         reference = self._reference(trial, estimator, sequences)
-        p = _share(reference, observed, self._unit(trial, estimator), exact)
+        p = share(reference, observed, self._unit(trial, estimator), exact)
         status = np.where(np.isnan(observed), 2, 0).astype(np.int8)
         result = TestResult(
             np.where(np.isnan(observed), np.nan, p),
@@ -147,19 +142,7 @@ class RandomisationTest:
         if trial.shape:
             parts = [self._with_interval(_part(result, i), trial.replicate(i), estimator, sequences) for i in range(trial.shape[0])]
             return replace(result, conf_int=np.stack([p.conf_int for p in parts]))
-        alpha = 1 - self.level
-        if alpha >= result.min_p - 1e-12:
-            accepted = self._accepted(result, trial, estimator, sequences, alpha)
-            return replace(result, conf_int=np.array(accepted[:2]), notes=result.notes + _piece_notes(accepted))
-        best = 1 - result.min_p
-        offered = self._accepted(result, trial, estimator, sequences, result.min_p)
-        note = (
-            f"The smallest p this test can give is {result.min_p:.3f} (1 in {round(1 / result.min_p)}), so its {self.level:.0%} interval is"
-            f" the whole line: no effect, however large, could be rejected at that level. Its {best:.1%} interval is {offered.low:.4g} to"
-            f" {offered.high:.4g}."
-        )
-        line = np.array([-np.inf, np.inf])
-        return replace(result, conf_int=line, offered_level=best, offered_conf_int=np.array(offered[:2]), notes=(*result.notes, note))
+        return with_interval(result, lambda alpha: self._accepted(result, trial, estimator, sequences, alpha))
 
     def _accepted(self, result: TestResult, trial: Trial, estimator: Estimator, sequences: NDArray[np.int64], alpha: float) -> Accepted:
         extra = 0 if _enumerated(trial, sequences) else 1
@@ -178,7 +161,7 @@ class RandomisationTest:
         observed = self._statistic(shifted, estimator)
         reference = self._reference(shifted, estimator, sequences)
         sound = np.isfinite(observed) & np.isfinite(reference).all(0)
-        return _share(reference, observed, self._unit(shifted, estimator), _enumerated(trial, sequences)), sound
+        return share(reference, observed, self._unit(shifted, estimator), _enumerated(trial, sequences)), sound
 
     def _search(self, result: TestResult, trial: Trial, estimator: Estimator, sequences: NDArray[np.int64], alpha: float) -> Accepted:
         """Hull of the accepted effects: the piece around the estimate, and what a scan finds beyond."""
@@ -194,54 +177,10 @@ class RandomisationTest:
             p, sound = self._p(trial, estimator, sequences, effects)
             return sound & (p > alpha + 1e-12)
 
-        low, high = (_edge(accepts, centre, sign * unit) for sign in (-1, 1))
-        return _scanned(accepts, accepts_soundly, low, high)
+        return searched(accepts, accepts_soundly, centre, unit)
 
     def _reference_estimates(self, trial: Trial, estimator: Estimator, sequences: NDArray[np.int64]) -> Array:
         return np.asarray(estimator.point(trial.reallocated(sequences[: min(len(sequences), 200)])))
-
-
-Accepts = Callable[[Array], NDArray[np.bool_]]
-
-
-def _edge(accepts: Accepts, centre: float, unit: float) -> float:
-    """Where acceptance first ends, going from `centre` in steps that double; infinite if it never does."""
-    inside, step = centre, unit
-    for _ in range(DOUBLINGS):
-        outside = centre + step
-        if not accepts(np.array([outside]))[0]:
-            return _refined(accepts, inside, outside)
-        inside, step = outside, 2 * step
-    return float(np.sign(unit) * np.inf)
-
-
-def _refined(accepts: Accepts, inside: float, outside: float) -> float:
-    """The end between an accepted and a rejected effect, each round narrowing it to a ninth."""
-    for _ in range(NARROWINGS):
-        between = np.asarray(np.linspace(inside, outside, 10), dtype=np.float64)
-        kept = accepts(between[1:-1])
-        last = int(np.argmin(np.append(kept, False)))
-        inside, outside = float(between[last]), float(between[last + 1])
-    return (inside + outside) / 2
-
-
-def _scanned(accepts: Accepts, accepts_soundly: Accepts, low: float, high: float) -> Accepted:
-    """The hull after a scan of the piece from `low` to `high`, and of `REACH` times its length on either side.
-
-    Beyond the piece only effects at which every fit worked count: far out on a link scale fits fail, which accepts anything.
-    """
-    step = (high - low) / SCAN
-    if not 0 < step < np.inf:
-        return Accepted(low, high, True)
-    connected = bool(accepts(np.asarray(np.linspace(low, high, SCAN + 1)[1:-1], dtype=np.float64)).all())
-    ends = []
-    for end, away in ((low, -step), (high, step)):
-        grid = np.asarray(end + away * np.arange(1, SCAN * REACH + 1), dtype=np.float64)
-        found = np.flatnonzero(accepts_soundly(grid))
-        connected &= not len(found)
-        last = float(grid[found[-1]]) if len(found) else end
-        ends.append(_refined(accepts_soundly, last, last + away) if len(found) else end)
-    return Accepted(ends[0], ends[1], connected)
 
 
 def one_effect(value: Array, trial: Trial, estimator: Estimator) -> Array:
@@ -267,17 +206,11 @@ def estimate_unit(trial: Trial, estimator: Estimator) -> Array:
     return np.asarray(np.nanstd(np.where(trial.n > 0, trial.outcome, np.nan), axis=(-2, -1)))
 
 
-def _share(reference: Array, observed: Array, unit: Array, exact: bool) -> Array:
-    """The p value. The observed allocation is one of those enumerated, whatever rounding says."""
-    count = exceedances(reference, observed, unit)
-    return np.asarray(np.maximum(count, 1) / len(reference) if exact else (count + 1) / (len(reference) + 1))
-
-
 def _smallest_p(trial: Trial, design: Design, estimator: Estimator, count: int, exact: bool) -> float:
     """Smallest p that the test can give. Mirror images tie for a constant effect, and only where nothing stands still: comparators do."""
     if not exact:
         return 1 / (count + 1)
-    constant = isinstance(getattr(estimator, "effect", Constant()), Constant)
+    constant = isinstance(getattr(estimator, "effect", Constant()), Constant) and getattr(estimator, "over", "all") == "all"
     return design.min_p() if constant and not trial.comparators else 1 / count
 
 
@@ -305,13 +238,6 @@ def _design(trial: Trial) -> Design:
 def _part(result: TestResult, i: int) -> TestResult:
     reference = None if result.reference is None else result.reference[:, i]
     return replace(result, statistic=result.statistic[i], estimate=result.estimate[i], conf_int=result.conf_int[i], reference=reference)
-
-
-def _piece_notes(accepted: Accepted) -> tuple[str, ...]:
-    notes = [] if accepted.connected else ["The effects not rejected do not form one interval; the limits enclose all of them."]
-    if np.isinf(accepted.low) or np.isinf(accepted.high):
-        notes.append("Effects without bound are not rejected: under too many allocations the statistic moves with the effect as here.")
-    return tuple(notes)
 
 
 def _notes(trial: Trial, estimator: Estimator, reference: Array, exact: bool) -> tuple[str, ...]:

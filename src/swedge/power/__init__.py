@@ -6,6 +6,7 @@ from swedge.power.efficiency import design_effect
 from swedge.power.exact import ExactPower, exact_power, variance_under
 from swedge.power.grid import SimulatedGrid, simulate_grid
 from swedge.power.overlap import ExposureOverlap, exposure_overlap
+from swedge.power.planned_weights import planned_exposure_weights
 from swedge.power.scenario import Scenario
 from swedge.power.search import detectable_effect, power_over_allocations, power_surface, required_clusters, required_size
 from swedge.power.shock import Shock
@@ -28,6 +29,7 @@ __all__ = [
     "exposure_overlap",
     "information_content",
     "optimal_shares",
+    "planned_exposure_weights",
     "power_over_allocations",
     "power_surface",
     "required_clusters",

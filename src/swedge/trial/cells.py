@@ -27,6 +27,8 @@ class Cells:
         where it is not known, as when only means were published.
     scatter : ndarray (I, T, Q, Q) or None
         The same before it is added up, kept only where the design leaves cells out: another allocation leaves out others.
+    cohort : ndarray (I, T, Q, T, Q) or None
+        Of a closed cohort, the same over pairs of periods: products of individuals' deviations from their cells' means.
 
     Raises
     ------
@@ -38,6 +40,7 @@ class Cells:
     mean: Array
     within: Array | None = None
     scatter: Array | None = None
+    cohort: Array | None = None
 
     def __post_init__(self) -> None:
         self._check_shapes()

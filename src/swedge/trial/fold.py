@@ -87,6 +87,6 @@ def _notes(rows: Rows, cells: Cells, family: str, treatment: Array) -> tuple[str
     outside = cells.n[np.isnan(treatment)].sum()
     if outside:
         notes.append(f"{outside:g} individuals were seen in cells that the design leaves out (transition) and are not analysed.")
-    if family == "gaussian" and cells.within is None:
+    if family in ("gaussian", "fractional") and cells.within is None:
         notes.append("Rows stand for several individuals and give their mean, so the scatter of individuals inside cells is not known.")
     return tuple(notes)

@@ -13,6 +13,7 @@ from pandas.api import types
 from swedge.assumptions import family_named
 from swedge.design import Allocation
 from swedge.errors import DataError, listing, nearest
+from swedge.trial.cohort import as_cohort
 from swedge.trial.columns import (
     as_numbers,
     check_choice,
@@ -48,18 +49,24 @@ def read_frame(
     family_named(family)
     check_choice("missing", missing, ("raise", "drop"))
     check_choice("empty", empty, ("raise", "keep"))
-    names = cluster_names(allocation, comparators)
-    _check_times(columns)
-    check_columns(df, columns)
+    names, cluster, period = placed(df, allocation, columns, comparators)
     used = _covariate_names(df, covariates, columns)
-    check_placeable(df, columns)
-    cluster, period = _clusters(df, columns, names), _periods(df, columns, allocation)
-    keep = _complete(df, columns, used, missing)
+    keep = complete(df, [columns["outcome"], columns["size"], *used], missing)
     _check_present(cluster[keep], names)
     labels, rows = _rows(df[keep], cluster[keep], period[keep], columns, family, covariates)
     trial = fold(rows, allocation, family, names, labels, len(comparators))
+    trial = as_cohort(trial, rows, df[keep], columns["individual"])
     _check_treatment(df, columns["treatment"], cluster, period, trial)
     return check_cells(_with_binary_note(_with_count(trial, int((~keep).sum())), rows), empty)
+
+
+def placed(df: pd.DataFrame, allocation: Allocation, columns: Columns, comparators: Sequence[str]) -> tuple[tuple[str, ...], Index, Index]:
+    """Names of the clusters, and each row's cluster and 0-based period; all `columns` must exist."""
+    names = cluster_names(allocation, comparators)
+    _check_times(columns)
+    check_columns(df, columns)
+    check_placeable(df, columns)
+    return names, _clusters(df, columns, names), _periods(df, columns, allocation)
 
 
 def _rows(
@@ -163,9 +170,9 @@ def _numbered(df: pd.DataFrame, column: str) -> Array:
     return values - 1
 
 
-def _complete(df: pd.DataFrame, columns: Columns, used: list[str], missing: str) -> NDArray[np.bool_]:
-    """Rows with outcome, size and covariates present."""
-    needed = list(dict.fromkeys([c for c in (columns["outcome"], columns["size"]) if c is not None] + used))
+def complete(df: pd.DataFrame, columns: Sequence[str | None], missing: str) -> NDArray[np.bool_]:
+    """Rows that have a value in all `columns`; without any, or with ``missing="raise"`` without some, a DataError."""
+    needed = list(dict.fromkeys(name for name in columns if name is not None))
     counts = {name: int(df[name].isna().sum()) for name in needed}
     if missing == "raise" and any(counts.values()):
         lacking = [f"{name}: {count} of {len(df)}" for name, count in counts.items() if count]
@@ -183,7 +190,7 @@ def _outcomes(df: pd.DataFrame, columns: Columns, family: str) -> tuple[Array, A
     values = numbers(df, str(columns["outcome"]), "outcome")
     size = np.ones(len(df)) if columns["size"] is None else _sizes(df, columns["size"], family)
     _check_range(values, size, family, str(columns["outcome"]), columns["size"])
-    return (values / size if family != "gaussian" else values), size
+    return (values / size if family in ("binomial", "poisson") else values), size
 
 
 def _sizes(df: pd.DataFrame, column: str, family: str) -> Array:
@@ -199,6 +206,8 @@ def _sizes(df: pd.DataFrame, column: str, family: str) -> Array:
 def _check_range(values: Array, size: Array, family: str, column: str, size_column: str | None) -> None:
     if family == "gaussian":
         return
+    if family == "fractional":
+        return _check_shares(values, column)
     wrong = (values % 1 != 0) | (values < 0) | ((values > size) & (family == "binomial"))
     expected = "a count: whole and not negative,"
     if family == "binomial":
@@ -207,6 +216,16 @@ def _check_range(values: Array, size: Array, family: str, column: str, size_colu
         raise DataError(
             f"outcome={column!r} must be {expected} for family={family!r}; {int(wrong.sum())} of {len(values)} rows are not."
             + (" It holds 1 and 2: if 2 means yes, subtract 1." if set(np.unique(values)) == {1.0, 2.0} else " Recode it.")
+        )
+
+
+def _check_shares(values: Array, column: str) -> None:
+    wrong = (values < 0) | (values > 1)
+    if wrong.any():
+        percent = (values >= 0).all() and 1 < values.max() <= 100
+        raise DataError(
+            f"outcome={column!r} must be a share from 0 to 1 for family='fractional'; {int(wrong.sum())} of {len(values)} rows are not."
+            + (" Divide percentages by 100." if percent else " Divide counts by what they are a share of.")
         )
 
 

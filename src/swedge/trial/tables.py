@@ -118,7 +118,7 @@ def check_cells(trial: Trial, empty: str = "keep") -> Trial:
 
 
 def _check_means(trial: Trial, seen: NDArray[np.bool_]) -> None:
-    top = {"binomial": 1.0, "poisson": np.inf}.get(trial.family)
+    top = {"binomial": 1.0, "fractional": 1.0, "poisson": np.inf}.get(trial.family)
     if top is None:
         return
     wrong = seen & ((trial.outcome < 0) | (trial.outcome > top))

@@ -88,6 +88,7 @@ class Trial:
         covariates: str | None = None,
         size: str | None = None,
         treatment: str | None = None,
+        individual: str | None = None,
         comparators: Sequence[str] = (),
         missing: str = "raise",
         empty: str = "raise",
@@ -103,15 +104,20 @@ class Trial:
             Columns. Cluster names must be those of the design, or of `comparators`.
         period, date : str
             Exactly one of them: a column of period numbers counted from 1, or of dates, which dated designs sort into periods.
-        family : {"gaussian", "binomial", "poisson"}
+        family : {"gaussian", "binomial", "poisson", "fractional"}
+            "fractional" is for shares from 0 to 1 of each individual, such as sessions missed: a mean on the logit link and no likelihood
+            (Papke and Wooldridge 1996).
         covariates : str, optional
             Individual covariates: column names, ``C(name)``, joined by ``+``, ``:`` and ``*``. Nothing else is allowed, and nothing is
             evaluated. A text column is a category; the first level, in the order of the values, is the reference.
         size : str, optional
-            Column of counts, for rows that stand for several individuals. The outcome is then their mean (gaussian: the scatter of
-            individuals inside cells is then not known) or their number of events (binomial, poisson).
+            Column of counts, for rows that stand for several individuals. The outcome is then their mean (gaussian and fractional: the
+            scatter of individuals inside cells is then not known) or their number of events (binomial, poisson).
         treatment : str, optional
             A recorded treatment, checked against the allocation.
+        individual : str, optional
+            Column that tells the individuals of a cluster apart, where the same ones are measured in every period (a closed cohort).
+            Without it, rows are taken as cross-sections. Gaussian outcomes only.
         comparators : sequence of str
             Names of never-treated clusters outside the design.
         missing : {"raise", "drop"}
@@ -127,6 +133,7 @@ class Trial:
         from swedge.trial.frame import read_frame
 
         columns = {"cluster": cluster, "outcome": outcome, "period": period, "date": date, "size": size, "treatment": treatment}
+        columns["individual"] = individual
         return read_frame(df, allocation, columns, family, covariates, comparators, missing, empty)
 
     @classmethod
@@ -192,7 +199,8 @@ class Trial:
         period : str
             Column of period numbers, such as years. Periods that no cluster has are not counted.
         outcome : str
-            Column of cell means (risks for binomial, rates for poisson). A missing one leaves its cell out, and is counted in a note.
+            Column of cell means (risks for binomial, rates for poisson, shares for fractional). A missing one leaves its cell out, and is
+            counted in a note.
         first_treated : str
             Column with the first treated period of the row's cluster; 0, nan and infinity mean never.
         size : str, optional
