@@ -1,4 +1,4 @@
-"""Generalised estimating equations the slow way: every individual a row, every working covariance n x n, every adjustment a dense inverse."""
+"""Generalised estimating equations the slow way: every individual a row, working covariances n x n, adjustments by dense inverses."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def information(clusters: list[tuple[Array, Array, Array]]) -> Array:
     return sum(d.T @ linalg.solve(v, d) for d, v, _ in clusters)
 
 
-def cell_targets(rows: Rows, kind: str, clusters: list, adjusted: bool, dispersion: float) -> tuple[list, float]:
+def cell_targets(rows: Rows, kind: str, clusters: list, adjusted: bool, dispersion: float, counts: bool = False) -> tuple[list, float]:
     """(target, weight, period, period) of every pair of cells in a cluster, and how much the adjustment adds to the squares."""
     inverse, out, extra = np.linalg.inv(information(clusters)), [], 0.0
     for i, (d, v, r) in zip(np.unique(rows.cluster), clusters, strict=True):
@@ -90,7 +90,7 @@ def cell_targets(rows: Rows, kind: str, clusters: list, adjusted: bool, dispersi
             extra += (period == seen[j]).sum() * (product[j, j] - rbar[j] ** 2)
             for k in range(j, len(seen)):
                 there = mean[k] * sd
-                weight = here.sum() * there.sum() - (here @ there)
+                weight = here.sum() * there.sum() - (0.0 if counts else here @ there)
                 out.append((product[j, k] / dispersion - here @ there, weight, seen[j], seen[k]))
     return out, extra
 
@@ -115,7 +115,9 @@ def solve(kind: str, targets: list, start: tuple[float, float]) -> tuple[float, 
     if kind == "nested":
         within, between = (float((weight * target)[part].sum() / (weight**2)[part].sum()) for part in (lag == 0, lag > 0))
         return within, between
-    found = optimize.least_squares(lambda theta: target - weight * theta[0] * theta[1] ** lag, start if start[1] else (0.05, 0.8), xtol=3e-16, ftol=3e-16, gtol=3e-16)
+    found = optimize.least_squares(
+        lambda theta: target - weight * theta[0] * theta[1] ** lag, start if start[1] else (0.05, 0.8), xtol=3e-16, ftol=3e-16, gtol=3e-16
+    )
     return float(found.x[0]), float(found.x[1])
 
 
@@ -123,7 +125,8 @@ def fit(rows: Rows, family: str, link: str, kind: str, moments: str, fixed: tupl
     """Alternate the mean and the correlation until neither moves."""
     beta = np.linalg.lstsq(rows.x, start_of(rows.y, link), rcond=None)[0]
     theta, dispersion = fixed or (0.0, 0.0), 1.0
-    for turn in range(400):
+    still = 1e-8 if kind == "decay" else 1e-12  # least squares in the decay end at the square root of rounding
+    for turn in range(150):
         clusters = pieces(rows, family, link, kind, beta, theta)
         step = np.linalg.solve(information(clusters), sum(d.T @ linalg.solve(v, r) for d, v, r in clusters))
         beta = beta + step
@@ -132,7 +135,7 @@ def fit(rows: Rows, family: str, link: str, kind: str, moments: str, fixed: tupl
             clusters = pieces(rows, family, link, kind, beta, theta)
             theta, dispersion = moments_of(rows, family, kind, moments, clusters, dispersion, theta)
             theta = fixed or theta
-        if turn > 12 and np.abs(step).max() < 1e-12 and max(abs(a - b) for a, b in zip(theta, last, strict=True)) < 1e-12:
+        if turn > 12 and np.abs(step).max() < 1e-12 and max(abs(a - b) for a, b in zip(theta, last, strict=True)) < still:
             break
     clusters = pieces(rows, family, link, kind, beta, theta)
     return Dense(beta, theta, dispersion, clusters, information(clusters))
@@ -151,7 +154,12 @@ def moments_of(rows: Rows, family: str, kind: str, moments: str, clusters: list,
     if family == "gaussian":
         extra = cell_targets(rows, kind, clusters, moments == "MAEE", 1.0)[1]
         dispersion = (squares + extra) / len(rows.y)
-    return solve(kind, cell_targets(rows, kind, clusters, moments == "MAEE", dispersion)[0], theta), dispersion
+    counts = family == "poisson"
+    found = solve(kind, cell_targets(rows, kind, clusters, moments == "MAEE", 1.0 if counts else dispersion, counts)[0], theta)
+    if counts:  # Poisson within a cell, so that clusters add to an individual's variance
+        dispersion = 1 + found[0]
+        found = (found[0] / dispersion, found[1] if kind == "decay" else found[1] / dispersion)
+    return found, dispersion
 
 
 def covariance(found: Dense, vcov: str) -> Array:

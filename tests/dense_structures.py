@@ -11,11 +11,38 @@ import pandas as pd
 from scipy import optimize
 
 import reference
+import reference_data as data
+import reference_trials as trials
+import swedge as sw
+from swedge.assumptions import Correlation
 
 Array = np.ndarray
 
 
-def awkward_rows(seed: int, cohort: bool = False, gaps: bool = False) -> pd.DataFrame:
+EFFECTS = sw.RandomEffects
+STRUCTURES: dict[str, tuple[Correlation, tuple[str, ...]]] = {
+    "treatment": (EFFECTS(cluster=None, treatment=None), ("cluster", "treatment")),
+    "correlated": (EFFECTS(cluster=None, treatment=None, treatment_corr=None), ("cluster", "cluster_treatment", "treatment")),
+    "three": (EFFECTS(cluster=None, treatment=None, cluster_period=None), ("cluster", "treatment", "cluster_period")),
+    "decay": (sw.ExponentialDecay(), ("cluster_period", "autocorrelation")),
+    "cluster and decay": (
+        EFFECTS(cluster=None, cluster_period=None, autocorrelation=None),
+        ("cluster", "cluster_period", "autocorrelation"),
+    ),
+    "exposure": (EFFECTS(cluster=None, exposure=None), ("cluster", "exposure")),
+    "exposure, nested": (EFFECTS(cluster=None, exposure=None, cluster_period=None), ("cluster", "exposure", "cluster_period")),
+}
+COHORTS: dict[str, tuple[Correlation, tuple[str, ...]]] = {
+    "cohort": (sw.Exchangeable(iac=None), ("cluster", "individual")),
+    "block exchangeable": (sw.NestedExchangeable(iac=None), ("cluster", "individual", "cluster_period")),
+    "decay, individuals": (sw.ExponentialDecay(iac=None), ("individual", "cluster_period", "autocorrelation")),
+    "proportional": (sw.ProportionalDecay(), ("cluster_period", "autocorrelation")),
+    "treatment, individuals": (EFFECTS(cluster=None, treatment=None, individual=None), ("cluster", "treatment", "individual")),
+}
+EVERY = {**STRUCTURES, **COHORTS}
+
+
+def awkward_rows(seed: int, name: str, gaps: bool = False) -> pd.DataFrame:
     """A small trial, rows of individuals: unequal cells (cohorts: unequal clusters), one covariate, random effects of every kind."""
     generator = np.random.default_rng(seed)
     clusters, periods = 6, 5
@@ -28,7 +55,7 @@ def awkward_rows(seed: int, cohort: bool = False, gaps: bool = False) -> pd.Data
         for t in range(periods):
             if gaps and t == first[i]:
                 continue
-            own = people if cohort else generator.normal(0, 0.8, size=int(generator.integers(1, 5)))
+            own = people if name in COHORTS else generator.normal(0, 0.8, size=int(generator.integers(1, 5)))
             exposure = max(t - first[i] + 1, 0)
             for j, person in enumerate(own):
                 age = generator.normal(0.1 * t, 1)
@@ -117,3 +144,19 @@ class Dense:
 
         options = {"xatol": 1e-5, "fatol": 1e-7, "maxiter": 4000, "maxfev": 4000}
         return min(float(optimize.minimize(objective, start, method="Nelder-Mead", options=options).fun) for start in starts)
+
+
+def trial_of(rows: pd.DataFrame, name: str, covariates: bool = False) -> sw.Trial:
+    """The rows as a trial: a closed cohort where the structure is one of cohorts."""
+    named = rows.assign(cluster=rows.cluster.astype(str))
+    columns = {"cluster": "cluster", "period": "period", "outcome": "y", "covariates": "age" if covariates else None}
+    individual = "person" if name in COHORTS else None
+    return sw.Trial.from_frame(named, trials.allocation_of(rows), individual=individual, **columns)
+
+
+def dense_of(rows: pd.DataFrame, name: str, covariates: bool = False) -> Dense:
+    """The rows as one dense problem."""
+    x = data.model_matrix(rows)
+    x = np.column_stack([x, rows.age]) if covariates else x
+    periods = np.arange(rows.period.max(), dtype=float)
+    return Dense(rows, x, ("residual", *EVERY[name][1]), name == "proportional", np.abs(np.subtract.outer(periods, periods)))

@@ -1,4 +1,4 @@
-"""Rebuild tests/golden/structures.csv and profile.csv: ``python tests/make_structures.py`` (R with lme4, lmerTest, pbkrtest; and ../shared)."""
+"""Rebuild tests/golden/structures.csv and profile.csv: ``python tests/make_structures.py`` (R with lme4, lmerTest, pbkrtest)."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ import reference_data as data
 FOLDER = Path(__file__).parent / "golden"
 SETS = ["made_wedge", "made_unequal", "made_gaps", "made_cohort"]
 LMER = ("rt_uncorr", "rt_corr", "nested_rt_uncorr")
-COLUMNS = ("dataset", "unit", "model", "reml", "criterion", "estimate", "std_error", "autocorrelation", "satterthwaite_df", "kr_std_error", "kr_df",
-           "singular", "source", "version")  # fmt: skip
+COLUMNS = ("dataset", "unit", "model", "reml", "criterion", "estimate", "std_error", "autocorrelation", "satterthwaite_df", "kr_std_error",
+           "kr_df", "singular", "source", "version")  # fmt: skip
 
 
 def from_oracle(fits: dict[str, Any]) -> list[dict[str, Any]]:

@@ -26,12 +26,21 @@ NUMBERS: dict[str, tuple[Callable[[], object], str]] = {
     "cac as a truth": (lambda: sw.ExponentialDecay(0.1, True), "cac is True"),
     "cac of 1 in a cohort": (lambda: sw.ProportionalDecay(0.1, 1.0), r"cac is 1\.0"),
     "iac of 1": (lambda: sw.Exchangeable(0.1, iac=1.0), r"iac is 1\.0"),
-    "iac left open": (lambda: sw.Exchangeable(0.1, iac=None).between(MIDDLE, 1.0), "iac has no value, so this structure is one to estimate"),
+    "iac left open": (
+        lambda: sw.Exchangeable(0.1, iac=None).between(MIDDLE, 1.0),
+        "iac has no value, so this structure is one to estimate",
+    ),
     "negative sd": (lambda: RandomEffects(cluster=-1.0), r"cluster is -1\.0; expected a standard deviation, finite and not negative"),
     "infinite sd": (lambda: RandomEffects(cluster_period=np.inf), "cluster_period is inf"),
     "sd as text": (lambda: RandomEffects(residual="1"), "residual is '1'"),  # type: ignore[arg-type]
-    "sd left open": (lambda: RandomEffects(cluster=None).between(MIDDLE, 1.0), "cluster has no value, so this structure is one to estimate"),
-    "effect named twice": (lambda: sw.Exchangeable(0.1).structure(), r"Exchangeable states icc=0\.1; a fitted model estimates what is asked for"),
+    "sd left open": (
+        lambda: RandomEffects(cluster=None).between(MIDDLE, 1.0),
+        "cluster has no value, so this structure is one to estimate",
+    ),
+    "effect named twice": (
+        lambda: sw.Exchangeable(0.1).structure(),
+        r"Exchangeable states icc=0\.1; a fitted model estimates what is asked for",
+    ),
     "iac to keep to": (lambda: sw.NestedExchangeable(iac=0.5).structure(), r"NestedExchangeable states iac=0\.5.*Leave the value out"),
     "cac to keep to": (lambda: sw.ProportionalDecay(cac=0.5).structure(), r"ProportionalDecay states cac=0\.5"),
     "effects to keep to": (
@@ -39,7 +48,10 @@ NUMBERS: dict[str, tuple[Callable[[], object], str]] = {
         r"RandomEffects states cluster=1\.0, residual=2\.0;",
     ),
     "nothing to estimate": (lambda: RandomEffects().structure(), "names no effect to estimate"),
-    "correlation with nothing": (lambda: RandomEffects(treatment=None, treatment_corr=None).structure(), "a correlation of effects that are not"),
+    "correlation with nothing": (
+        lambda: RandomEffects(treatment=None, treatment_corr=None).structure(),
+        "a correlation of effects that are not",
+    ),
     "decay of nothing": (lambda: RandomEffects(cluster=None, autocorrelation=None).structure(), "Give cluster_period=None beside it"),
     "shared exposure effects": (
         lambda: RandomEffects(exposure=1.0).parts(Layout(MIDDLE, np.zeros((1, 4)), np.ones((1, 4)))),

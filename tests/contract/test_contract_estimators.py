@@ -16,6 +16,7 @@ import pytest
 import swedge as sw
 from swedge.estimate import COLUMNS
 from swedge.estimators.gee import GEE, VCOVS
+from swedge.estimators.marginal import MarginalEffect
 
 Array = np.ndarray
 ALL = ("gaussian", "binomial", "poisson")
@@ -38,6 +39,10 @@ class Case:
 
 RANDOM = {"cluster constant": "clusters are random here, so what they differ by tells their variance"}
 ACROSS = {"cluster constant": "clusters are compared with each other within a period, so their levels are part of the comparison"}
+CURVED = dict.fromkeys(
+    ("period constant", "cluster constant", "shift of the treated"),
+    "predictions are made on a link, where neither shifts of the means nor constant differences of them are shifts",
+)
 EQUAL = sw.Exchangeable()
 
 CASES = [
@@ -63,6 +68,11 @@ CASES = [
     Case("gee independence", GEE(sw.Exchangeable(0.0)), ALL, RANDOM),
     Case("gee pairs", GEE(EQUAL, "robust", "normal", moments="pairs"), ("gaussian", "binomial"), RANDOM),
     Case("gee tate", GEE(EQUAL, effect=sw.ByExposure(), estimand=sw.TATE()), ALL, RANDOM),
+    Case("marginal difference of means", MarginalEffect(sw.FixedEffects(vcov="model")), ("gaussian",)),
+    Case("marginal difference", MarginalEffect(), ("binomial", "poisson"), CURVED),
+    Case("marginal difference treated", MarginalEffect(over="treated"), ("binomial", "poisson"), CURVED),
+    Case("marginal ratio", MarginalEffect(measure="ratio"), ("binomial",), CURVED),
+    Case("marginal ratio of rates", MarginalEffect(sw.FixedEffects(vcov="overdispersed"), "ratio"), ("poisson",), CURVED),
     Case("within equal", sw.WithinPeriod(), ALL, ACROSS),
     Case("within size CR3", sw.WithinPeriod(weigh="size", vcov="CR3"), ALL, ACROSS),
     Case("within clusters", sw.WithinPeriod(df="clusters"), ALL, ACROSS),
@@ -234,7 +244,8 @@ def shift_of_the_treated(case: Case, family: str, seed: int) -> None:
     trial = drawn(family, seed).trial()
     plain, moved = case.estimator.fit(trial), case.estimator.fit(case.estimator.null(trial, -0.07))
     tolerance = ITERATED if case.iterated else EXACT
-    assert moved.estimate - plain.estimate == pytest.approx(0.07, abs=tolerance * plain.std_error + 1e-12)
+    change = moved.estimate - plain.estimate
+    assert change == pytest.approx(0.07, abs=tolerance * plain.std_error + 1e-12), f"{change} is not 0.07"
     assert moved.std_error == pytest.approx(plain.std_error, rel=tolerance)
     assert moved.df == pytest.approx(plain.df, rel=tolerance)
 

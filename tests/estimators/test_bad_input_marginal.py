@@ -21,6 +21,8 @@ def trial(family: str) -> sw.Trial:
     [
         ({"estimator": sw.WithinPeriod()}, r"WithinPeriod.*predicts no risks.*FixedEffects"),
         ({"estimator": "FixedEffects"}, "predicts no risks"),
+        ({"estimator": sw.FixedEffects}, "predicts no risks"),
+        ({"estimator": MarginalEffect()}, "MarginalEffect.*predicts no risks"),
         ({"measure": "oddsratio"}, r"measure='oddsratio'; expected one of difference, ratio, odds ratio. Did you mean 'odds ratio'"),
         ({"measure": ["ratio"]}, "measure="),
         ({"over": "Treated"}, r"over='Treated'.*Did you mean 'treated'"),

@@ -212,6 +212,20 @@ def test_a_marginal_odds_ratio_has_a_p_value_and_no_randomisation_interval() -> 
         sw.RandomisationTest(level=0.8).run(trial, estimator)
 
 
+def test_mirror_images_tie_over_all_and_not_over_the_treated() -> None:
+    """Where every allocation's mirror image is permitted, treated and untreated worlds change places; the treated do not."""
+    design = sw.Design.from_matrix([[0, 1], [1, 0]], clusters_per_sequence=[3, 3])
+    mean = np.random.default_rng(2).integers(20, 60, (6, 2)) / 100
+    trial = sw.Trial.from_cells(np.full((6, 2), 100.0), mean, design.randomise(seed=1), family="binomial")
+    test = sw.RandomisationTest(interval=False)
+    everyone, treated = (test.run(trial, MarginalEffect(over=over)) for over in ("all", "treated"))
+    assert (everyone.min_p, treated.min_p) == (2 / 20, 1 / 20)
+    size = np.sort(np.abs(everyone.reference))
+    np.testing.assert_allclose(size[::2], size[1::2], rtol=1e-9)
+    size = np.sort(np.abs(treated.reference))
+    assert (np.diff(size) > 1e-6).sum() > 15
+
+
 def test_power_holds_a_difference_to_a_scenario_on_the_risk_scale_and_no_marginal_odds_ratio_to_a_conditional_one() -> None:
     methods = {measure: MarginalEffect(measure=measure) for measure in MEASURES}
     risk = sw.Scenario(family="binomial", scale="risk", baseline=0.3, effect=-0.05, size=400)

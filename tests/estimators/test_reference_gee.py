@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from functools import cache
 
-import dense_gee as dense
 import numpy as np
 import pandas as pd
 import pytest
 
+import dense_gee as dense
 import swedge as sw
 from swedge.estimators.gee import GEE, VCOVS
 
@@ -45,9 +45,7 @@ def frame(family: str) -> pd.DataFrame:
 
 def trial(family: str, covariates: str | None = None) -> sw.Trial:
     allocation = DESIGN.allocate(dict(zip(DESIGN.clusters, [0, 0, 1, 1, 2, 2, 2], strict=True)))
-    return sw.Trial.from_frame(
-        frame(family), allocation, cluster="la", period="period", outcome="y", family=family, covariates=covariates
-    )
+    return sw.Trial.from_frame(frame(family), allocation, cluster="la", period="period", outcome="y", family=family, covariates=covariates)
 
 
 @cache
@@ -125,7 +123,9 @@ def test_several_effects_have_one_covariance() -> None:
     clusters = [DESIGN.clusters.index(name) for name in rows.la]
     own = exposure[clusters, rows.period - 1]
     x = np.column_stack([pd.get_dummies(rows.period).to_numpy(float), *(own == s for s in (1, 2, 3))]).astype(float)
-    found = dense.fit(dense.Rows(rows.y.to_numpy(float), x, rows.la.to_numpy(), rows.period.to_numpy()), "binomial", "logit", "nested", "MAEE")
+    found = dense.fit(
+        dense.Rows(rows.y.to_numpy(float), x, rows.la.to_numpy(), rows.period.to_numpy()), "binomial", "logit", "nested", "MAEE"
+    )
     for vcov in VCOVS:
         fit = GEE(sw.NestedExchangeable(), vcov, effect=sw.ByExposure()).fit(trial("binomial"))
         expected = dense.covariance(found, vcov)[4:, 4:]

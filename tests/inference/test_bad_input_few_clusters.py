@@ -86,7 +86,7 @@ def test_a_jackknife_needs_the_scatter_of_each_cluster() -> None:
     assert np.isfinite(JackknifeTest().run(pooled, sw.TwoWayFixedEffects()).p_value)
 
 
-# maxT --------------------------------------------------------------------------------------------------------------------------------------
+# maxT -----------------------------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("outcomes", [{}, [], None, (trial(), sw.WithinPeriod())])
@@ -118,7 +118,7 @@ def test_maxt_needs_a_randomisation_and_one_effect() -> None:
         MaxT().run({"y": (trial(), sw.FixedEffects(effect=sw.ByExposure()))})
 
 
-# Adjusted p --------------------------------------------------------------------------------------------------------------------------------
+# Adjusted p -----------------------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

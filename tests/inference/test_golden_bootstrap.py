@@ -86,4 +86,6 @@ def test_unrestricted_interval_reaches_as_far_as_the_samples() -> None:
     result = run(row)
     assert result.conf_int.tolist() == [-np.inf, np.inf]
     reach = np.abs(result.reference).max() * result.std_error
-    assert [result.estimate - reach, result.estimate + reach] == pytest.approx([row.conf_low, row.conf_high], abs=1e-4 * (row.conf_high - row.conf_low))
+    assert [result.estimate - reach, result.estimate + reach] == pytest.approx(
+        [row.conf_low, row.conf_high], abs=1e-4 * (row.conf_high - row.conf_low)
+    )

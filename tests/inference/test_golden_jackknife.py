@@ -39,5 +39,3 @@ def test_r_without_each_cluster(row: pd.Series) -> None:
     assert result.std_error == pytest.approx(row.about_estimate, rel=tolerance)
     if not pd.isna(row.about_mean):
         assert JackknifeTest(centre="mean").run(fitted, estimator).std_error == pytest.approx(row.about_mean, rel=tolerance)
-
-

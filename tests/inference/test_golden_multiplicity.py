@@ -12,7 +12,9 @@ TABLE = data.golden("multiplicity")
 NAMES = {"BH": "benjamini-hochberg", "BY": "benjamini-yekutieli"}
 
 
-@pytest.mark.parametrize(("key", "family"), [pytest.param(key, family, id=" ".join(key)) for key, family in TABLE.groupby(["family", "method"])])
+@pytest.mark.parametrize(
+    ("key", "family"), [pytest.param(key, family, id=" ".join(key)) for key, family in TABLE.groupby(["family", "method"])]
+)
 def test_p_adjust(key: tuple[str, str], family: pd.DataFrame) -> None:
     method = NAMES.get(key[1], key[1])
     frame = multiplicity(family[["p_value"]], method=method)

@@ -45,7 +45,7 @@ def stack(count: int, family: str = "gaussian") -> sw.Trial:
     return replace(parts[0], cells=replace(parts[0].cells, mean=mean))
 
 
-# Samples ----------------------------------------------------------------------------------------------------------------------------------
+# Samples -------------------------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("weights", ["rademacher", "webb"])
@@ -107,7 +107,7 @@ def test_sampled_p_comes_from_the_same_distribution(weights: str) -> None:
     assert abs(p.mean() - whole) <= 3.3 * p.std() / np.sqrt(60) + 1 / 200 + (weights == "rademacher") / 32  # (b + 1) / (m + 1) is biased up
 
 
-# What must not move it ---------------------------------------------------------------------------------------------------------------------
+# What must not move it ------------------------------------------------------------------------------------------------------------------
 
 
 @given(st.permutations(range(5)), st.integers(0, 1_000))
@@ -116,7 +116,10 @@ def test_the_order_of_clusters_changes_nothing(order: list[int], seed: int) -> N
     sequence = [trial.allocation.sequence[k] for k in order]
     allocation = WEDGE.allocate({str(i + 1): s for i, s in enumerate(sequence)})
     shuffled = sw.Trial.from_cells(trial.n[order], trial.outcome[order], allocation)
-    both = replace(trial, cells=replace(trial.cells, n=np.stack([t.n for t in (trial, shuffled)]), mean=np.stack([t.cells.mean for t in (trial, shuffled)])))
+    both = replace(
+        trial,
+        cells=replace(trial.cells, n=np.stack([t.n for t in (trial, shuffled)]), mean=np.stack([t.cells.mean for t in (trial, shuffled)])),
+    )
     both = both.under(np.stack([t.treatment for t in (trial, shuffled)]), np.stack([t.exposure for t in (trial, shuffled)]))
     for test in TESTS[:4]:
         result = test.run(both, sw.TwoWayFixedEffects())
@@ -126,7 +129,9 @@ def test_the_order_of_clusters_changes_nothing(order: list[int], seed: int) -> N
 
 @pytest.mark.parametrize("test", TESTS)
 @pytest.mark.parametrize("estimator", REGRESSIONS)
-def test_shifts_of_periods_and_the_unit_change_nothing_and_of_effects_move_the_interval(test: WildBootstrapTest, estimator: sw.Estimator) -> None:
+def test_shifts_of_periods_and_the_unit_change_nothing_and_of_effects_move_the_interval(
+    test: WildBootstrapTest, estimator: sw.Estimator
+) -> None:
     test = replace(test, level=0.8)
     trial = cells(5)
     base = test.run(trial, estimator)
@@ -173,7 +178,7 @@ def test_a_cluster_without_data_is_not_there() -> None:
     assert "over 5 clusters" in empty.summary()
 
 
-# Intervals ---------------------------------------------------------------------------------------------------------------------------------
+# Intervals ------------------------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("test", TESTS)
@@ -188,7 +193,7 @@ def test_limits_are_where_p_crosses(test: WildBootstrapTest, estimator: sw.Estim
     assert [value > 0.25 for value in p] == [False, True, True, False]
 
 
-# Stacks and power --------------------------------------------------------------------------------------------------------------------------
+# Stacks and power -----------------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("test", TESTS)
@@ -225,7 +230,7 @@ def test_power_takes_it_as_a_test() -> None:
     assert table.loc["wild", "n_failed"] == 0
 
 
-# What it shows -----------------------------------------------------------------------------------------------------------------------------
+# What it shows --------------------------------------------------------------------------------------------------------------------------
 
 
 def test_summary_and_plot() -> None:

@@ -33,7 +33,9 @@ def test_for_least_squares_it_is_cr3(estimator: type, name: str) -> None:
     assert result.p_value == pytest.approx(replace(cr3, std_error=result.std_error).p_value, rel=1e-9)
 
 
-@pytest.mark.parametrize(("estimator", "family"), [(sw.MixedModel(), "gaussian"), (sw.FixedEffects(), "binomial"), (sw.WithinPeriod(), "binomial")])
+@pytest.mark.parametrize(
+    ("estimator", "family"), [(sw.MixedModel(), "gaussian"), (sw.FixedEffects(), "binomial"), (sw.WithinPeriod(), "binomial")]
+)
 def test_each_estimate_is_that_of_a_trial_without_the_cluster(estimator: sw.Estimator, family: str) -> None:
     rows = data.trial_rows("made_unequal")
     outcome = "y_cont" if family == "gaussian" else "y_bin"
@@ -82,7 +84,9 @@ def test_leave_outs_that_fail_are_named_and_counted() -> None:
     design = sw.Design.from_matrix([[0, 1], [0, 0]], clusters_per_sequence=[1, 3], clusters=["Avon", "Bute", "Cork", "Down"])
     estimator = sw.FixedEffects(vcov="model")
     rng = np.random.default_rng(0)
-    trial = sw.Trial.from_cells(np.full((4, 2), 9), rng.standard_normal((4, 2)), design.allocate({"Avon": 0, "Bute": 1, "Cork": 1, "Down": 1}))
+    trial = sw.Trial.from_cells(
+        np.full((4, 2), 9), rng.standard_normal((4, 2)), design.allocate({"Avon": 0, "Bute": 1, "Cork": 1, "Down": 1})
+    )
     with pytest.raises(sw.FitError, match=r"1 of 4 fits that leave out a cluster failed.*without Avon: rank deficient"):
         JackknifeTest().run(trial, estimator)
     stack = replace(trial, cells=replace(trial.cells, mean=np.stack([trial.cells.mean] * 2)))

@@ -73,7 +73,9 @@ def columns(frame: pd.DataFrame, clusters: bool = True, age: bool = False) -> Ar
 def test_rows_with_a_covariate(name: str, statistic: str, place: int, restricted: bool) -> None:
     frame = rows(name)
     trial = trials.from_rows(frame, "y_cont", "gaussian", "age")
-    samples, observed = brute(columns(frame, age=True), np.ones(len(frame)), frame.y_cont.to_numpy(), frame.cluster, "rademacher", restricted)
+    samples, observed = brute(
+        columns(frame, age=True), np.ones(len(frame)), frame.y_cont.to_numpy(), frame.cluster, "rademacher", restricted
+    )
     result = WildBootstrapTest(restricted=restricted, statistic=statistic).run(trial, sw.FixedEffects())
     assert np.sort(result.reference) == pytest.approx(np.sort(samples[:, place]), abs=1e-8)
     assert result.statistic == pytest.approx(observed[place], abs=1e-8)
@@ -82,8 +84,7 @@ def test_rows_with_a_covariate(name: str, statistic: str, place: int, restricted
 
 
 @pytest.mark.parametrize("restricted", [True, False])
-@pytest.mark.parametrize("weigh", ["size", "equal"])
-@pytest.mark.parametrize("estimator", [sw.TwoWayFixedEffects, sw.WithinPeriod])
+@pytest.mark.parametrize(("estimator", "weigh"), [(sw.TwoWayFixedEffects, "equal"), (sw.WithinPeriod, "size")])
 def test_cell_means_under_six_points(estimator: type, weigh: str, restricted: bool) -> None:
     frame = rows("made_unequal")
     frame = frame[frame.cluster <= 4]
@@ -93,7 +94,9 @@ def test_cell_means_under_six_points(estimator: type, weigh: str, restricted: bo
     w = cells["size"].to_numpy(float) if weigh == "size" else np.ones(len(cells))
     x = columns(cells, clusters=estimator is sw.TwoWayFixedEffects)
     samples, observed = brute(x, w, cells.y_cont.to_numpy(), cells.cluster, "webb", restricted)
-    result = WildBootstrapTest(weights="webb", restricted=restricted).run(trials.from_rows(frame, "y_cont", "gaussian"), estimator(weigh=weigh))
+    result = WildBootstrapTest(weights="webb", restricted=restricted).run(
+        trials.from_rows(frame, "y_cont", "gaussian"), estimator(weigh=weigh)
+    )
     assert result.n_allocations == 6**4
     assert result.p_value == pytest.approx(share(samples[:, 1], observed[1], 1.0), abs=1e-12)
     assert np.sort(result.reference) == pytest.approx(np.sort(samples[:, 1]), rel=1e-6, abs=1e-6, nan_ok=True)
@@ -116,7 +119,7 @@ def test_limits_are_where_the_written_out_p_crosses_alpha(restricted: bool) -> N
     assert p(high + slack) <= 0.2 < p(high - slack)
 
 
-# Score bootstrap -------------------------------------------------------------------------------------------------------------------------
+# Score bootstrap ----------------------------------------------------------------------------------------------------------------------
 
 
 def score_brute(x: Array, n: Array, y: Array, cluster: Array, family: str, theta: float) -> tuple[Array, float]:

@@ -147,6 +147,7 @@ REFUSALS: dict[str, tuple[Callable[[], object], str]] = {
     "df by another name": (lambda: gaussian(df="satterwaite"), r"df='satterwaite'; .* Did you mean 'satterthwaite'\?"),
     "variance by another name": (lambda: binary(variance="pool"), r"variance='pool'; .* Did you mean 'pooled'\?"),
     "unknown link": (lambda: binary(link="probit"), "link='probit'; expected one of identity, logit, log"),
+    "a share": (lambda: gaussian(family="fractional"), "A share has no variance that its mean gives"),
     "unknown family": (lambda: gaussian(family="normal"), "family is 'normal'; expected one of gaussian, binomial, poisson"),
     "link of another family": (lambda: gaussian(link="log"), "a Gaussian one has the identity link"),
     "logit of a count": (lambda: binary(family="poisson", link="logit"), "A Poisson outcome has link='log' or link='identity'"),

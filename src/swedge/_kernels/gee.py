@@ -18,7 +18,7 @@ wedge designs with binary outcomes. Biostatistics 23, 772-788.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,8 @@ BLOCK = 256
 MAX_TURNS = 200
 # Turns after which a decay is sought near the last one only; the least share of a step that goes to and fro.
 SETTLED, DAMPED = 20, 1 / 256
+# The least share of a step of the mean.
+SLOWEST = 1 / 16
 # Newton decrement of the mean and step of the correlation at which a fit has converged; the second line is still good to six digits.
 CONVERGED, STEADY = 1e-18, 1e-11
 STUCK, DRIFTING = 1e-10, 1e-7
@@ -128,6 +130,7 @@ class _Iteration:
         self.moved, self.drift = np.full(size, np.inf), np.full(size, np.inf)
         self.bent = np.zeros(size, dtype=bool)
         self.identified = np.ones(size, dtype=bool)
+        self.pace = np.ones(size)
         self.share, self.gap = np.ones(size), np.zeros((size, 2))
         self.active = np.flatnonzero(self.status == Status.OK)
 
@@ -139,7 +142,7 @@ class _Iteration:
             self._turn(turn)
         sums = cell_sums(self.model, self.beta)
         root, definite, crossed, scores = _equations(self.model, sums, self.theta)
-        sound = np.isfinite(crossed).all((-3, -2, -1)) & np.isfinite(scores).all((-2, -1))
+        sound = np.asarray(np.isfinite(crossed).all((-3, -2, -1)) & np.isfinite(scores).all((-2, -1)))
         crossed, scores = np.where(sound[:, None, None, None], crossed, 0.0), np.where(sound[:, None, None], scores, 0.0)
         status = np.where(self.bent, Status.SINGULAR, Status.OK)
         still = (self.moved < STUCK) & (self.drift < DRIFTING) & definite & sound & _inside(self.model, self.beta)
@@ -154,16 +157,24 @@ class _Iteration:
         if not turn:  # under independence, so a loss of rank is the columns' own
             self.identified[now] = definite
         half = (root @ scores.sum(-2)[..., None])[..., 0]
-        self.beta[now] += (root.swapaxes(-1, -2) @ half[..., None])[..., 0]
+        self._paced(now, half, root)
+        self.beta[now] += self.pace[now, None] * (root.swapaxes(-1, -2) @ half[..., None])[..., 0]
         sums = cell_sums(part, self.beta[now])
-        theta, self.dispersion[now], self.bent[now] = _correlation(part, sums, self.theta[now], root, turn > SETTLED)
+        near = self.theta[now, 1] if turn > SETTLED else None
+        theta, self.dispersion[now], self.bent[now] = _correlation(part, sums, self.theta[now], root, near)
         gap = self._damped(now, theta - self.theta[now])
         self.theta[now] += self.share[now, None] * gap
-        explained = (np.linalg.solve(root.swapaxes(-1, -2), self.beta[now][..., None]) ** 2).sum((-2, -1))
-        self.moved[now] = (half**2).sum(-1) / (self.dispersion[now] + ROUNDING * explained)
         self.drift[now] = np.abs(gap).max(-1)
         going = (self.moved[now] > CONVERGED) | (self.drift[now] > STEADY) | ~np.isfinite(self.moved[now])
         self.active = now[going & definite & np.isfinite(self.beta[now]).all(-1)]
+
+    def _paced(self, now: NDArray[np.int64], half: Array, root: Array) -> None:
+        """Judge how far the mean is from its solution, and shorten the steps of replicates that have gone further away."""
+        explained = (np.linalg.solve(root.swapaxes(-1, -2), self.beta[now][..., None]) ** 2).sum((-2, -1))
+        moved = (half**2).sum(-1) / (self.dispersion[now] + ROUNDING * explained)
+        slower = moved > np.maximum(self.moved[now], 1.0)
+        self.pace[now] = np.where(slower, np.maximum(self.pace[now] / 2, SLOWEST), np.minimum(1.5 * self.pace[now], 1.0))
+        self.moved[now] = moved
 
     def _damped(self, now: NDArray[np.int64], gap: Array) -> Array:
         """Halve the steps of replicates whose correlation goes to and fro without coming closer."""
@@ -242,12 +253,13 @@ def _equations(model: GEEModel, sums: Sums, theta: Array) -> tuple[Array, Flags,
     crossed = columns.swapaxes(-1, -2) @ columns + sums.within / left[..., None]
     scores = (columns.swapaxes(-1, -2) @ residual)[..., 0] + sums.within_score / left
     root, definite = inverse_factor(crossed.sum(-3))
-    return (
-        root,
-        definite,
-        np.broadcast_to(crossed, (len(theta), *crossed.shape[1:])),
-        np.broadcast_to(scores, (len(theta), *scores.shape[1:])),
-    )
+    size = len(theta)
+    return _each(root, size), _each(definite, size), _each(crossed, size), _each(scores, size)
+
+
+def _each(table: NDArray[Any], size: int) -> NDArray[Any]:
+    """One row a replicate."""
+    return np.broadcast_to(table, (size, *table.shape[1:]))
 
 
 def _scaled(matrix: Array, n: Array) -> Array:
@@ -258,14 +270,18 @@ def _scaled(matrix: Array, n: Array) -> Array:
     return np.asarray(matrix[:, None] * both + left * np.eye(matrix.shape[-1]))
 
 
-def _correlation(model: GEEModel, sums: Sums, theta: Array, root: Array, settled: bool) -> tuple[Array, Array, Flags]:
+def _correlation(model: GEEModel, sums: Sums, theta: Array, root: Array, near: Array | None) -> tuple[Array, Array, Flags]:
     """New correlations that are possible, the dispersion, and whether they had to be shrunk for it."""
     pull = _adjusted(model, sums, theta, root) if model.moments == "MAEE" else sums.residual
-    dispersion = _dispersion(sums, pull) if model.free else np.ones(len(theta))
+    counts = model.slots.family.name == "poisson"
     if not model.working.estimated:
-        return theta, np.broadcast_to(dispersion, (len(theta),)), np.zeros(len(theta), dtype=bool)
-    products = _pairs(sums, dispersion) if model.moments == "pairs" else _cells(sums, pull, dispersion)
-    found = model.working.solve(products, theta[:, 1] if settled else None)
+        fixed = _each(_dispersion(sums, pull) if model.free else 1 / (1 - model.working.matrix(theta)[:, 0, 0] * counts), len(theta))
+        return theta, fixed, np.zeros(len(theta), dtype=bool)
+    dispersion = _dispersion(sums, pull) if model.free else np.ones(len(theta))
+    found = model.working.solve(_pairs(sums, dispersion) if model.moments == "pairs" else _cells(sums, pull, dispersion, counts), near)
+    if counts:  # the parameters found are beside a variance of 1 within cells
+        dispersion = np.maximum(1 + found[:, 0], KEPT)
+        found = model.working.shrunk(found, 1 / dispersion)
     share = _possible(model.working, found, sums.n)
     return model.working.shrunk(found, share), dispersion, (share < 1) | model.working.edge(found)
 
@@ -289,12 +305,15 @@ def _dispersion(sums: Sums, pull: Array) -> Array:
     return np.asarray((sums.squares + change.sum((-2, -1))) / sums.n.sum((-2, -1)))
 
 
-def _cells(sums: Sums, pull: Array, dispersion: Array) -> Products:
-    """Products of cell means, each pair of cells weighing as its covariance does; of two periods the earlier one's residual is adjusted."""
+def _cells(sums: Sums, pull: Array, dispersion: Array, counts: bool) -> Products:
+    """Products of cell means, each pair of cells weighing as its covariance does; of two periods the earlier one's residual is adjusted.
+
+    An individual's variance is the family's; of `counts` it is that within a cell, so that clusters add to it.
+    """
     per = np.divide(1.0, sums.n, out=np.zeros_like(sums.n), where=sums.n > 0)
     unit = dispersion[:, None, None]
     sd, own = sums.sd * per, sums.variance * per**2
-    weight = sd**2 - own
+    weight = sd**2 - (0.0 if counts else own)
     within = weight * (pull * sums.residual * per**2 / unit - own)
     earlier, later = sd * pull * per / unit, sd * sums.residual * per
     between = np.triu(earlier.swapaxes(-1, -2) @ later, 1)

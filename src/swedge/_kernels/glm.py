@@ -46,9 +46,9 @@ class SlotModel:
         """The replicates `which`."""
         return SlotModel(rows(self.y, which), rows(self.x, which), rows(self.n, which), rows(self.offset, which), self.family)
 
-    def parts(self) -> list[slice]:
-        """Runs of replicates of a size that stays in memory."""
-        step = max(1, BLOCK_DOUBLES // int(np.prod(self.x.shape[1:])))
+    def parts(self, copies: int = 1) -> list[slice]:
+        """Runs of replicates of a size that stays in memory, `copies` times over."""
+        step = max(1, BLOCK_DOUBLES // (copies * int(np.prod(self.x.shape[1:]))))
         return [slice(i, i + step) for i in range(0, self.size, step)]
 
     def blocks(self) -> list[SlotModel]:

@@ -165,12 +165,19 @@ def _at(model: LatentModel, fixed: Array, load: Load, u: Array) -> _Mode:
 def _mode(model: LatentModel, fixed: Array, load: Load, u: Array) -> _Mode:
     """Newton's method, a step cut to a quarter where the slope along it has turned and grown.
 
-    The integrand is concave, so its slope along a step falls from the start on: it is judged by that, without a logarithm.
+    The integrand is concave, so its slope along a step falls from the start on: it is judged by that, without a logarithm. Once most
+    replicates stand still the others go on alone.
     """
     at = _at(model, fixed, load, u)
     gradient, step = _newton(load, at)
     for _ in range(MODE_STEPS):
-        if not (np.abs(step) > MODE_STEP).any():
+        moving = np.flatnonzero((np.abs(step) > MODE_STEP).any((-2, -1)))
+        if not len(moving):
+            break
+        if 2 * len(moving) < len(step):
+            u, step = at.u + step, np.zeros_like(step)
+            u[moving] = _mode(model.take(moving), fixed[moving], load.take(moving), at.u[moving]).u
+            at = at._replace(u=u)
             break
         ahead = _at(model, fixed, load, at.u + step)
         new_gradient, new_step = _newton(load, ahead)

@@ -34,6 +34,10 @@ class Load(NamedTuple):
     own: Array | None
     turn: Array
 
+    def take(self, which: NDArray[np.int64]) -> Load:
+        """The replicates `which`; derivatives are left as they are."""
+        return Load(rows(self.lead, which), None if self.own is None else rows(self.own, which), self.turn)
+
     def dense(self, periods: int) -> tuple[Array, Array]:
         """All columns ``(R, I or 1, T, k)``, and their derivatives ``(m, ...)``."""
         if self.own is None:

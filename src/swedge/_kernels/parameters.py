@@ -92,10 +92,10 @@ class Parameters:
 
         `scale` is the reciprocal of a typical cell count, the size of ratio that data can tell from zero.
         """
-        spread = np.array([0.3, 3.0, 30.0]) if self.count <= 3 else np.array([0.5, 10.0])
+        spread = np.array([0.1, 1.0, 10.0])
         amounts = [spread * scale] * (self.ratios - self.correlated)
         grid = np.array(list(product(*amounts)))
-        corners = product((-0.6, 0.6) if self.correlated else (0.0,), (0.3, 0.9) if self.decay else (0.0,))
+        corners = product((-0.8, 0.0, 0.8) if self.correlated else (0.0,), (0.1, 0.5, 0.9) if self.decay else (0.0,))
         return [self._from_variances(grid, correlation, decay) for correlation, decay in corners]
 
     def _from_variances(self, grid: Array, correlation: float, decay: float) -> Array:

@@ -140,15 +140,29 @@ def _satterthwaite(model: Model, at: Any, reading: Readings, v: Array) -> Array:
 
 def _spent(hessian: Array, slope: Array) -> Array:
     """``g' W g`` for slopes ``(R, K, C)``, nan where they rest on a direction without information, or of negative curvature."""
-    size = np.sqrt(np.maximum(np.einsum("...kk->...k", hessian), 0.0))
-    scale = np.divide(1.0, size, out=np.zeros_like(size), where=size > 0)
-    scaled = hessian * scale[..., :, None] * scale[..., None, :]
-    values, vectors = np.linalg.eigh(np.where(np.isfinite(scaled), scaled, 0.0))
+    scale, values, vectors = _scaled_directions(hessian)
     along = (vectors.swapaxes(-1, -2) @ (slope * scale[..., None])) ** 2
     known = (values > BLIND)[..., None]
     lost = np.where(known, 0.0, along).sum(-2) > BLIND * along.sum(-2)
     spent = np.where(known, along / np.where(known, values[..., None], 1.0), 0.0).sum(-2)
     return np.where(lost | (spent <= 0) | (values.min(-1) < -BLIND)[:, None], np.nan, spent)
+
+
+def _scaled_directions(information: Array) -> tuple[Array, Array, Array]:
+    """Scales that give each parameter information 1, and the eigenvalues and vectors of what they make of it."""
+    size = np.sqrt(np.maximum(np.einsum("...kk->...k", information), 0.0))
+    scale = np.divide(1.0, size, out=np.zeros_like(size), where=size > 0)
+    scaled = information * scale[..., :, None] * scale[..., None, :]
+    values, vectors = np.linalg.eigh(np.where(np.isfinite(scaled), scaled, 0.0))
+    return scale, np.asarray(values, dtype=np.float64), np.asarray(vectors, dtype=np.float64)
+
+
+def _pseudo_inverse(information: Array) -> Array:
+    """Inverse over the directions that have information."""
+    scale, values, vectors = _scaled_directions(information)
+    known = values > BLIND
+    kept = vectors * np.where(known, 1 / np.where(known, values, 1.0), 0.0)[..., None, :]
+    return np.asarray(scale[..., :, None] * (kept @ vectors.swapaxes(-1, -2)) * scale[..., None, :])
 
 
 def _bordered(corner: Array, edge: Array, inner: Array, inside: NDArray[np.bool_]) -> Array:
@@ -182,8 +196,8 @@ def _kenward_roger(model: Model, at: Any, reading: Readings, v: Array) -> tuple[
         - 2 * _with_residual(ratios, columns, forms.firsts, forms.once)
         + _with_residual(ratios, columns, forms.firsts, forms.twice)
     )
-    covariance = 2 * np.linalg.pinv(information, hermitian=True)
-    excess = _excess(model, ratios, np.asarray(covariance, dtype=np.float64), reading)
+    covariance = 2 * _pseudo_inverse(information)
+    excess = _excess(model, ratios, covariance, reading)
     along = np.einsum("rkcc->rkc", reading.along)
     gradient = np.concatenate([v[:, None] - (ratios[..., None] * along).sum(1, keepdims=True), along], 1)
     spent = (gradient * (covariance @ gradient)).sum(-2)

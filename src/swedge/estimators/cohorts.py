@@ -51,7 +51,7 @@ def cohorts(trial: Trial) -> Cohorts:
     # A cell that the design leaves out has no arm: only observed cells can contradict an earlier start.
     stops = (np.arange(arm.shape[-1]) > start[..., None]) & ~on & ~np.isnan(trial.treatment)
     _refuse(
-        trial, stops.any(-1), "is treated and later not: these estimators need a treatment that stays once begun. Use SwitcherComparison()"
+        trial, stops, "is treated and later not: these estimators need a treatment that stays once begun. Use SwitcherComparison()"
     )
     if not on.any():
         raise DataError("No cluster is ever treated, so there is no effect to estimate. Check first_treated or the allocation.")
@@ -59,11 +59,10 @@ def cohorts(trial: Trial) -> Cohorts:
 
 
 def _check_whole(trial: Trial, arm: Array) -> None:
-    partly = ((arm > 0) & (arm < 1)).any(-1)
-    _refuse(trial, partly, "is treated in part of a period: say from which period on it counts as treated, with whole numbers")
+    _refuse(trial, (arm > 0) & (arm < 1), "is treated in part of a period: say from which period on it counts as treated, with whole numbers")
 
 
 def _refuse(trial: Trial, wrong: NDArray[np.bool_], what: str) -> None:
-    which = np.flatnonzero(wrong.reshape((-1, wrong.shape[-1])).any(0))
-    if len(which):
+    if wrong.any():
+        which = np.flatnonzero(wrong.any(-1).reshape((-1, wrong.shape[-2])).any(0))
         raise DataError(f"{listing([trial.clusters[i] for i in which])} {what} ({len(which)} of {len(trial.clusters)} clusters).")

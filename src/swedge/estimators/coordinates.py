@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from swedge._kernels.blocks import BlockModel
-from swedge._kernels.reml import CellModel
+from swedge._kernels.reml_inference import Model
 from swedge.assumptions import Structure
 from swedge.estimators.layout import ratio_names
 
@@ -28,7 +27,7 @@ class Coordinates:
     `variances` maps a point to variances in the kernel's order: the residual's, one for each ratio, and a decay.
     """
 
-    likelihood: CellModel | BlockModel
+    likelihood: Model
     names: tuple[str, ...]
     own: tuple[str, ...]
     squared: tuple[str, ...]
@@ -70,13 +69,13 @@ class Coordinates:
         return np.stack(columns, -1)
 
 
-def coordinates_of(likelihood: CellModel | BlockModel, structure: Structure, found: Mapping[str, float]) -> list[Coordinates]:
+def coordinates_of(likelihood: Model, structure: Structure, found: Mapping[str, float]) -> list[Coordinates]:
     """Variances by name and, where a cluster's outcomes are correlated, the shares; starting from the variances `found`."""
     shares = {"cluster", "cluster_period"} & set(structure.effects)
     return [_variances(likelihood, structure, found), *([_shares(likelihood, structure, found)] if shares else [])]
 
 
-def _variances(likelihood: CellModel | BlockModel, structure: Structure, found: Mapping[str, float]) -> Coordinates:
+def _variances(likelihood: Model, structure: Structure, found: Mapping[str, float]) -> Coordinates:
     names = ("residual", *ratio_names(structure))
     point = dict(found)
     if structure.correlated:
@@ -106,7 +105,7 @@ def _joined(part: dict[str, float]) -> dict[str, float]:
     return {**part, "cluster": level**2, "treatment": effect**2, "cluster_treatment": part["treatment_corr"] * level * effect}
 
 
-def _shares(likelihood: CellModel | BlockModel, structure: Structure, found: Mapping[str, float]) -> Coordinates:
+def _shares(likelihood: Model, structure: Structure, found: Mapping[str, float]) -> Coordinates:
     """Total variance under control, and how it is cut; random treatment and exposure effects stand beside it."""
     both = {"cluster", "cluster_period"} <= set(structure.effects)
     cut = "lasting" if structure.decay != "none" else "cac"  # with a decay, the CAC is more than the share that lasts
@@ -139,7 +138,7 @@ def _cut(found: Mapping[str, float], cut: str) -> dict[str, float]:
 
 
 def _space(
-    likelihood: CellModel | BlockModel,
+    likelihood: Model,
     names: tuple[str, ...],
     own: tuple[str, ...],
     squared: tuple[str, ...],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +39,17 @@ class CellEffects(NamedTuple):
         return len(self.terms) == 1 or self.terms[0] == "overall"
 
 
+class TermNumbers(NamedTuple):
+    """``terms (K,)`` with ``estimate (..., K)``, ``covariance (..., K, K)`` and ``df (..., K)``; a term that is not identified is nan."""
+
+    terms: tuple[str, ...]
+    estimate: Array
+    covariance: Array
+    df: Array
+    estimand: str
+    notes: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True)
 class DifferenceInDifferences(LinearEstimator):
     """A builder of cell weights for clusters that start at different times; a new estimator implements `build` and `_named`.
@@ -51,8 +62,10 @@ class DifferenceInDifferences(LinearEstimator):
     vcov: str = "CR2"
     df: str = "satterthwaite"
 
+    vcovs: ClassVar[tuple[str, ...]] = VCOVS
+
     def __post_init__(self) -> None:
-        for name, allowed in (("vcov", VCOVS), ("df", tuple(DF_WORDS))):
+        for name, allowed in (("vcov", self.vcovs), ("df", tuple(DF_WORDS))):
             value = getattr(self, name)
             if value not in allowed:
                 raise FitError(f"{name}={value!r}; expected one of {', '.join(allowed)}.{nearest(str(value), allowed)}")
@@ -74,16 +87,20 @@ class DifferenceInDifferences(LinearEstimator):
         """
         raise FitError(f"{type(self).__name__} has no influence function of its own; use vcov='CR2'.")
 
+    def leading(self, trial: Trial) -> CellEffects:
+        """What tests and power read: the one effect or the overall one alone, or several where they stand side by side."""
+        built = self.build(trial)
+        return CellEffects(built.terms[:1], built.weights[..., :1, :, :], built.estimand) if built.summed_up else built
+
     def weights(self, trial: Trial) -> Array:
         """Weights ``(..., I, T)`` of the one effect or the overall one; ``(..., K, I, T)`` where several stand side by side."""
-        built = self.build(trial)
+        built = self.leading(trial)
         return np.asarray(built.weights[..., 0, :, :] if built.summed_up else built.weights)
 
     def point(self, trial: Trial) -> Array:
         """The one effect or the overall one ``(...)``, by the weights alone; ``(..., K)`` where several stand side by side."""
-        built = self.build(trial)
-        weights = built.weights[..., :1, :, :] if built.summed_up else built.weights
-        estimate = (weights * _about_centre(trial)[..., None, :, :]).sum((-2, -1))
+        built = self.leading(trial)
+        estimate = (built.weights * about_centre(trial)[..., None, :, :]).sum((-2, -1))
         return np.asarray(estimate[..., 0] if built.summed_up else estimate)
 
     def working_model(self, trial: Trial) -> Array:
@@ -92,15 +109,18 @@ class DifferenceInDifferences(LinearEstimator):
         return np.asarray(columns * (trial.n > 0)[..., None, :, :])
 
     def _fit(self, trial: Trial) -> Estimate:
-        built = self.build(trial)
-        y = _about_centre(trial)
-        estimate = (built.weights * y[..., None, :, :]).sum((-2, -1))
-        covariance, df = self._covariance(trial, built, y)
-        known = np.isfinite(built.weights).all((-2, -1)).all(-1)
+        found = self._numbers(trial)
+        known = np.isfinite(found.estimate).all(-1)
         status = np.where(known, Status.OK, Status.RANK_DEFICIENT)
-        numbers = (full(estimate, trial, 1), full(covariance, trial, 2), full(df, trial, 1))
-        wording = Wording(type(self).__name__, built.estimand, "identity", self._methods(trial), trial.notes)
-        return assemble(trial, built.terms, numbers, full(status, trial, 0).astype(np.int8), wording)
+        numbers = (full(found.estimate, trial, 1), full(found.covariance, trial, 2), full(found.df, trial, 1))
+        wording = Wording(type(self).__name__, found.estimand, "identity", self._methods(trial), (*trial.notes, *found.notes))
+        return assemble(trial, found.terms, numbers, full(status, trial, 0).astype(np.int8), wording)
+
+    def _numbers(self, trial: Trial) -> TermNumbers:
+        """Estimates and their variance, by the weights of cells."""
+        built, y = self.build(trial), about_centre(trial)
+        estimate = (built.weights * y[..., None, :, :]).sum((-2, -1))
+        return TermNumbers(built.terms, estimate, *self._covariance(trial, built, y), built.estimand)
 
     def _covariance(self, trial: Trial, built: CellEffects, y: Array) -> tuple[Array, Array]:
         if self.vcov == "influence":
@@ -121,7 +141,7 @@ class DifferenceInDifferences(LinearEstimator):
         return f"{self._named()}, {variance} standard errors and {DF_WORDS[self.df]} degrees of freedom; {counted(trial)}{beside}."
 
 
-def _about_centre(trial: Trial) -> Array:
+def about_centre(trial: Trial) -> Array:
     """Cell means about their overall level, which weights that add up to 0 do not see; 0 where nobody was observed."""
     n = trial.n
     level = (n * np.where(n > 0, trial.outcome, 0.0)).sum((-2, -1), keepdims=True) / n.sum((-2, -1), keepdims=True)

@@ -61,8 +61,9 @@ class GEE(Estimator):
     vcov : {"KC", "MD", "FG", "CR2", "AVG", "MBN", "robust", "model"}
         Kauermann and Carroll in the form of Preisser, Lu and Qaqish, which corrects one of two residuals and may turn out negative
         (the fit then fails); Mancl and DeRouen; Fay and Graubard, bound .75, which depends on how columns are coded (here: one indicator
-        a period, Gaussian covariates about their means); "CR2", Kauermann and Carroll's own square root, never negative; "AVG", the average of the standard errors KC and MD; Morel,
-        Bokossa and Neerchal with SAS's defaults; Liang and Zeger's robust variance, too small with few clusters; the model's.
+        a period, Gaussian covariates about their means); "CR2", Kauermann and Carroll's own square root, never negative; "AVG", the
+        average of the standard errors KC and MD; Morel, Bokossa and Neerchal with SAS's defaults; Liang and Zeger's robust variance, too
+        small with few clusters; the model's.
     df : {"clusters", "coefficients", "satterthwaite", "normal"}
         Clusters minus 2; clusters minus coefficients, which a small wedge does not have; Satterthwaite's of KC, MD, FG, CR2 and robust
         variances; infinity, which understates with few clusters.
@@ -72,7 +73,8 @@ class GEE(Estimator):
     moments : {"MAEE", "cells", "pairs"}
         How the correlation is estimated: from products of cell residuals adjusted for their leverage (of two periods, the earlier one's);
         from the same without adjustment; or, with the dispersion, from all pairs of individuals' Pearson residuals (Liang and Zeger). The
-        first two take the dispersion of a binary or count outcome to be 1. Correlations may be negative. Where they would leave a
+        first two take the dispersion of a binary outcome to be 1, and counts to be Poisson within a cell, so that their dispersion is
+        ``1 / (1 - icc)``. Correlations may be negative. Where they would leave a
         combination of a cluster's cells less than 1% of its variance under independence, they are shrunk towards 0, and the status is
         ``SINGULAR``.
     link : {"logit", "probit", "cloglog", "log", "identity"}, optional

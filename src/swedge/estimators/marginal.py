@@ -55,8 +55,9 @@ class MarginalEffect(Estimator):
 
     Parameters
     ----------
-    estimator : FixedEffects or another regression
-        Its variance and degrees of freedom are used.
+    estimator : FixedEffects, GEE or MixedModel
+        Its variance and degrees of freedom are used. A mixed model's predictions are averages over its random effects (binary and count
+        outcomes only), whose variances are taken as known; a linear mixed model's coefficient is its marginal difference already.
     measure : {"difference", "ratio", "odds ratio"}
         Of risks (binomial), rates (poisson) or means. Ratios are estimated on the log scale. Gaussian outcomes have differences only.
     over : {"all", "treated"}
@@ -66,8 +67,9 @@ class MarginalEffect(Estimator):
 
     Notes
     -----
-    With fixed cluster effects a cluster-robust variance takes the clusters' levels as known: a part of a risk difference's error that is
-    small unless the effect is large. A share above 1% is told in a note.
+    With fixed cluster effects the risks are those of these clusters, and a cluster-robust variance takes the clusters' levels as known: a
+    part of a risk difference's error that is small unless the effect is large. A share above 1% is told in a note. The other regressions
+    average over clusters that might have been, whose spread is in their standard errors.
 
     Under `RandomisationTest` an effect is taken out of the cells' means: subtracted, or divided out. There is no such arithmetic for a
     marginal odds ratio, which gives the p value of no effect and no interval.
@@ -97,7 +99,7 @@ class MarginalEffect(Estimator):
     over: str = "all"
 
     def __post_init__(self) -> None:
-        if not isinstance(self.estimator, Regression):
+        if isinstance(self.estimator, type) or not isinstance(self.estimator, Regression):
             raise FitError(f"{self.estimator!r} predicts no risks. Use a regression, such as FixedEffects().")
         if str(self.measure) not in LINKS:
             raise FitError(f"measure={self.measure!r}; expected one of {', '.join(LINKS)}.{nearest(self.measure, LINKS)}")

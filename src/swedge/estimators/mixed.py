@@ -17,7 +17,7 @@ from swedge.estimators.found import Found
 from swedge.estimators.freedom import between_within
 from swedge.estimators.mean_model import MeanModel, explained, mean_model
 from swedge.estimators.mixed_gaussian import fit_gaussian
-from swedge.estimators.mixed_glmm import approximation, check_generalised, fit_generalised, fit_glmm
+from swedge.estimators.mixed_glmm import approximation, check_generalised, few_clusters, fit_glmm
 from swedge.estimators.population_average import population_average
 from swedge.estimators.structure_words import random_terms
 from swedge.trial import Trial
@@ -89,6 +89,8 @@ class MixedModel(Estimator):
             raise FitError(f"quadrature={self.quadrature!r}; expected a number of nodes, 1 (Laplace) to {MOST_NODES}.")
         if self.df == "kenward-roger" and not self.reml:
             raise FitError("Kenward-Roger is defined for restricted maximum likelihood. Use reml=True, or df='satterthwaite'.")
+        if not hasattr(self.correlation, "structure"):
+            raise FitError(f"correlation={self.correlation!r}; expected a structure to estimate, such as NestedExchangeable().")
         self.correlation.structure()
 
     def scale(self, trial: Trial) -> str:
@@ -158,7 +160,9 @@ class MixedModel(Estimator):
     def _assembled(self, trial: Trial, parts: Effects, found: Found) -> Estimate:
         wording = self._wording(trial, parts)
         numbers = (found.estimate, found.covariance, self._freedom(trial, parts, found.df))
-        fit = assemble(trial, parts.terms, numbers, found.status, wording, {"criterion": found.criterion, **found.variances, **found.shares})
+        fit = assemble(
+            trial, parts.terms, numbers, found.status, wording, {"criterion": found.criterion, **found.variances, **found.shares}
+        )
         if not trial.shape and fit.status == Status.SINGULAR:
             fit = replace(fit, notes=(*fit.notes, Status.SINGULAR.advice))
         variances = {name: fit.details[name] for name in found.variances}
@@ -170,13 +174,7 @@ class MixedModel(Estimator):
         return Wording(f"MixedModel {self.df}", parts.estimand, self.scale(trial), self._methods(trial, parts), notes)
 
     def _warnings(self, trial: Trial) -> tuple[str, ...]:
-        notes = []
-        if trial.family != "gaussian" and len(trial.clusters) < 40:
-            notes.append(
-                f"With {len(trial.clusters)} clusters this test holds its size only if all clusters share one secular trend exactly: see"
-                " swedge.studies.size_table, where it rejects a true null in 9 to 27% of Family Safeguarding trials with"
-                " cluster-by-period noise."
-            )
+        notes = [] if trial.family == "gaussian" else few_clusters(trial, self.correlation)
         if trial.family == "gaussian" and not self.nested:
             notes.append("Without a cluster-by-period effect the standard error assumes that all clusters share one secular trend exactly.")
         if trial.cells.within is None and trial.family == "gaussian":
@@ -191,6 +189,6 @@ class MixedModel(Estimator):
         )
         criterion = ("restricted " if self.reml else "") + "maximum likelihood" if trial.family == "gaussian" else "maximum likelihood"
         return (
-            f"{kind} with fixed period effects{estimated(parts)} and random {random_terms(self.correlation.structure())}{adjusted_for(trial)}, fitted by {criterion},"
-            f" {DF_WORDS[self.df]} degrees of freedom; {counted(trial)}."
+            f"{kind} with fixed period effects{estimated(parts)} and random {random_terms(self.correlation.structure())}{adjusted_for(trial)},"
+            f" fitted by {criterion}, {DF_WORDS[self.df]} degrees of freedom; {counted(trial)}."
         )

@@ -25,6 +25,9 @@ from swedge.trial import Trial
 
 Array = NDArray[np.float64]
 
+ENOUGH_CLUSTERS = 40
+# Tables of the size of the columns that a fit holds at a time, for every node.
+COPIES = 8
 # No cell starts with a higher fitted risk when the link is a logarithm.
 HIGHEST_RISK = 0.95
 LINKS = {"binomial": ("logit", "probit", "cloglog", "log"), "poisson": ("log",)}
@@ -59,7 +62,7 @@ def fit_generalised(trial: Trial, parts: Effects, correlation: Correlation, math
     model = slot_model(table.y, table.x, table.n, table.offset, maths, trial.shape)
     period = None if trial.patterns is None else trial.patterns.period
     latent = LatentModel(model, loadings_of(trial, correlation), period, quadrature)
-    fits = [_fit(latent.take(part), len(periods)) for part in model.parts()]
+    fits = [_fit(latent.take(part), len(periods)) for part in model.parts(COPIES * quadrature)]
     whole = LatentFit(*(np.concatenate(rows) for rows in zip(*fits, strict=True)))
     status = np.where(no_variation(model), Status.NO_VARIATION, whole.status).astype(np.int8)
     return Generalised(latent, whole._replace(status=status), len(periods))
@@ -148,3 +151,21 @@ def check_generalised(trial: Trial, correlation: Correlation, df: str, maths: Fa
 def approximation(quadrature: int) -> str:
     """How the likelihood was integrated, for a sentence."""
     return "Laplace" if quadrature == 1 else f"adaptive Gauss-Hermite quadrature with {quadrature} nodes"
+
+
+def few_clusters(trial: Trial, correlation: Correlation) -> list[str]:
+    """What has to be known of a test with fewer than 40 clusters, with and without cluster-by-period effects."""
+    count = len(trial.clusters)
+    if count >= ENOUGH_CLUSTERS:
+        return []
+    if "cluster_period" not in correlation.structure().effects:
+        return [
+            f"With {count} clusters this test holds its size only if all clusters share one secular trend exactly: see"
+            " swedge.studies.size_table, where it rejects a true null in 9 to 27% of Family Safeguarding trials with"
+            " cluster-by-period noise."
+        ]
+    return [
+        f"With {count} clusters the variances of random effects are estimated too small: in Family Safeguarding trials (5 clusters, noise of"
+        " 0, .1 and .2 between cluster-periods) this model's z test rejects a true null in 6, 9 and 11%, with between-within df in 4, 7 and"
+        " 9% (its likelihood ratio in 4, 6 and 8%), with clusters minus 2 df in 1% or less. ParametricBootstrapTest stands beside them."
+    ]

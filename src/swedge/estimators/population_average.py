@@ -38,5 +38,5 @@ def population_average(trial: Trial, parts: Effects, found: Generalised, freedom
 
 def _variance(loadings: Loadings, fit: LatentFit, treatment: Array) -> Array:
     """Variance of the predictor ``(R, I or 1, T)`` in cells under `treatment` ``(R or 1, I, T)``."""
-    load = replace(loadings, arm=treatment).at(fit.theta)[0]
+    load, _ = replace(loadings, arm=treatment).at(fit.theta).dense(treatment.shape[-1])
     return np.asarray((load**2).sum(-1))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy import optimize, stats
 
 from swedge.errors import DataError, FitError, listing, nearest
-from swedge.estimate import COLUMNS
+from swedge.estimate import COLUMNS, Estimator
 from swedge.estimators.columns import effects
 from swedge.estimators.coordinates import Coordinates, coordinates_of
 from swedge.estimators.mixed import MixedModel
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
-POINTS = 41
+POINTS = 21
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +34,7 @@ class ProfileIntervals:
     Attributes
     ----------
     terms : tuple of str
-        Variances by name ("residual", "cluster", ...), then "treatment_corr", "autocorrelation", "icc", "cac" and "iac" where there are such.
+        Variances by name ("residual", "cluster", ...), with "treatment_corr" and "autocorrelation", then "icc", "cac" and "iac".
     estimate : ndarray (K,)
     conf_int : ndarray (K, 2)
         An end that the data do not rule out is the end of the range itself: 0 for a variance, 0 or 1 (-1 or 1) for a correlation.
@@ -89,7 +89,7 @@ class ProfileIntervals:
 CORRELATIONS = ("treatment_corr", "autocorrelation", "icc", "cac", "iac")
 
 
-def profile_intervals(trial: Trial, model: MixedModel, level: float = 0.95, terms: Iterable[str] | None = None) -> ProfileIntervals:
+def profile_intervals(trial: Trial, model: Estimator, level: float = 0.95, terms: Iterable[str] | None = None) -> ProfileIntervals:
     """Intervals of a Gaussian mixed model's variances and correlations by profiling its (restricted) likelihood.
 
     Each parameter is held at a value, all others are put at their best, and the values at which -2 log likelihood is no more than a
@@ -124,14 +124,18 @@ def profile_intervals(trial: Trial, model: MixedModel, level: float = 0.95, term
     >>> trial = sw.Trial.from_cells(np.full((6, 4), 20), mean, allocation, within=456.0)
     >>> profile_intervals(trial, sw.MixedModel(sw.Exchangeable())).tidy()[["term", "conf_low", "conf_high"]].round(2)
            term  conf_low  conf_high
-    0  residual      0.97       1.26
-    1   cluster      0.29       3.76
-    2       icc      0.22       0.77
+    0  residual      0.94       1.22
+    1   cluster      0.90      12.20
+    2       icc      0.46       0.92
     """
     if not isinstance(model, MixedModel) or trial.family != "gaussian":
-        raise FitError("Variances are profiled for a MixedModel of a Gaussian outcome; use LikelihoodRatioTest for effects of other models.")
+        raise FitError(
+            "Variances are profiled for a MixedModel of a Gaussian outcome; use LikelihoodRatioTest for effects of other models."
+        )
     if trial.shape:
         raise DataError(f"This is a stack of trials of shape {trial.shape}; take one with trial.replicate(0).")
+    if isinstance(terms, str):
+        raise FitError(f"terms is the text {terms!r}. Pass a list of names.")
     if not 0 < level < 1:
         raise FitError(f"level is {level}; expected a number between 0 and 1, such as 0.9.")
     fit = model.fit(trial)

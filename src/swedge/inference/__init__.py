@@ -6,9 +6,11 @@ from swedge.inference.imputation import MultipleImputation
 from swedge.inference.influence import CellInfluence, cell_influence
 from swedge.inference.jackknife import JackknifeResult, JackknifeTest
 from swedge.inference.leave_out import LeaveOneOut, leave_one_cluster_out
+from swedge.inference.likelihood_ratio import LikelihoodRatioTest
 from swedge.inference.max_t import MaxT, MaxTResult
 from swedge.inference.missing import MissingDataAnalysis, missing_data_analysis
 from swedge.inference.multiplicity import multiplicity
+from swedge.inference.parametric_bootstrap import ParametricBootstrapTest
 from swedge.inference.placebo import PlaceboTest
 from swedge.inference.pooling import PooledEstimate, pool
 from swedge.inference.randomisation import RandomisationTest
@@ -21,10 +23,12 @@ __all__ = [
     "JackknifeResult",
     "JackknifeTest",
     "LeaveOneOut",
+    "LikelihoodRatioTest",
     "MaxT",
     "MaxTResult",
     "MissingDataAnalysis",
     "MultipleImputation",
+    "ParametricBootstrapTest",
     "PlaceboTest",
     "PooledEstimate",
     "RandomisationTest",

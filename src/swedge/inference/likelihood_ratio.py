@@ -51,7 +51,7 @@ class LikelihoodRatioTest:
     Examples
     --------
     >>> import numpy as np, swedge as sw
-    >>> from swedge.inference.likelihood_ratio import LikelihoodRatioTest
+    >>> from swedge.inference import LikelihoodRatioTest
     >>> allocation = sw.Design.stepped_wedge(clusters=5, periods=6).randomise(seed=0)
     >>> risk = (30 + 4 * np.arange(5)[:, None] + np.arange(30).reshape(5, 6) % 7 - 8 * allocation.treatment) / 200
     >>> trial = sw.Trial.from_cells(np.full((5, 6), 200), risk, allocation, family="binomial")

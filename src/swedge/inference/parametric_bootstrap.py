@@ -52,7 +52,7 @@ class ParametricBootstrapTest:
     Examples
     --------
     >>> import numpy as np, swedge as sw
-    >>> from swedge.inference.parametric_bootstrap import ParametricBootstrapTest
+    >>> from swedge.inference import ParametricBootstrapTest
     >>> allocation = sw.Design.stepped_wedge(clusters=5, periods=6).randomise(seed=0)
     >>> risk = (30 + 4 * np.arange(5)[:, None] + np.arange(30).reshape(5, 6) % 7 - 8 * allocation.treatment) / 200
     >>> trial = sw.Trial.from_cells(np.full((5, 6), 200), risk, allocation, family="binomial")

@@ -241,7 +241,7 @@ def _part(result: TestResult, i: int) -> TestResult:
 
 
 def _notes(trial: Trial, estimator: Estimator, reference: Array, exact: bool) -> tuple[str, ...]:
-    notes = []
+    notes = list(trial.notes)
     if trial.covariates and isinstance(estimator, LinearEstimator):
         notes.append("The statistic is a difference of cell means: it does not adjust for the covariates of this trial.")
     failed = int(np.isnan(reference).sum())

@@ -56,6 +56,8 @@ class Assumed:
 
     def __post_init__(self) -> None:
         family_named(self.family)
+        if self.family == "fractional":
+            raise DesignError("A share has no variance that its mean gives. Take family='gaussian' with sd=, the shares' own, or simulate.")
         for name, allowed in (("variance", VARIANCES), ("link", tuple(LINKS))):
             value = getattr(self, name)
             if value not in allowed:

@@ -59,7 +59,7 @@ def read_panel(df: pd.DataFrame, cluster: str, period: str, outcome: str, first_
     check_placeable(df, columns)
     refuse_times(df, period, "period", "Number the periods, for example by year.")
     table = {
-        "cluster": df[cluster].map(label).to_numpy(dtype=object),
+        "cluster": _labels(df[cluster]),
         "period": numbers(df, period, "period"),
         "first": _starts(df, first_treated),
         "outcome": numbers(df, outcome, "outcome", missing=True),
@@ -92,6 +92,13 @@ def _panel(rows: pd.DataFrame) -> _Panel:
     n, outcome = np.zeros((len(order), len(periods))), np.zeros((len(order), len(periods)))
     n[at], outcome[at] = rows["n"], np.nan_to_num(rows["outcome"].to_numpy())
     return _Panel(tuple(order), np.array([starts[name] for name in order]), periods, n, outcome)
+
+
+def _labels(names: pd.Series) -> pd.Categorical:
+    """Names of clusters as text, each made once."""
+    codes, values = pd.factorize(names)
+    own, known = pd.factorize(np.array([label(value) for value in values], dtype=object))
+    return pd.Categorical.from_codes(own[codes], known)
 
 
 def _starts(df: pd.DataFrame, column: str) -> Array:

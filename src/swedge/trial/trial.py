@@ -57,6 +57,8 @@ class Trial:
         Rows left out because the outcome or a covariate was missing.
     notes : tuple of str
         What a reader of a result has to know about these data.
+    cluster_covariates : DataFrame or None
+        One row a cluster, in the order of `clusters`; see `with_cluster_covariates`.
     """
 
     cells: Cells
@@ -73,6 +75,7 @@ class Trial:
     dropped: int = 0
     notes: tuple[str, ...] = ()
     design: Design | None = None
+    cluster_covariates: pd.DataFrame | None = None
 
     @classmethod
     def from_frame(
@@ -308,6 +311,30 @@ class Trial:
 
         own: Trial = part(self, treatment=2, exposure=2, offset=2)
         return replace(own, cells=part(self.cells, n=2, mean=3, within=3), patterns=part(self.patterns, n=2, mean=2))
+
+    def with_cluster_covariates(self, frame: pd.DataFrame) -> Trial:
+        """The trial with what is known of each cluster: one row a cluster, indexed by name; rows of other clusters are left out.
+
+        Raises
+        ------
+        DataError
+            If a cluster has no row or several, or a value is missing.
+        """
+        from swedge.trial.cluster_table import read_cluster_table
+
+        return replace(self, cluster_covariates=read_cluster_table(self.clusters, frame))
+
+    def cluster_column(self, name: str) -> NDArray[Any]:
+        """A column ``(I,)`` of the cluster covariates.
+
+        Raises
+        ------
+        DataError
+            If the trial has no such column.
+        """
+        from swedge.trial.cluster_table import column_of
+
+        return column_of(self.cluster_covariates, name)
 
     def tidy(self) -> pd.DataFrame:
         """One row a cell of a single trial: cluster, period, treatment, exposure, n, and outcome, nan where n = 0."""

@@ -1,0 +1,175 @@
+"""What estimators of effects by group and time share: weights, averages, and influence functions held by class of cluster."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from swedge._kernels.cohort_moments import Moments, class_covariance, moments
+from swedge.errors import DataError, listing
+from swedge.estimators.aggregation import Average, Averages, moved, weigh
+from swedge.estimators.cohorts import Cohorts, cohorts
+from swedge.estimators.difference import ROBUST, CellEffects, DifferenceInDifferences, TermNumbers, about_centre
+from swedge.estimators.group_times import (
+    Classes,
+    GroupTimes,
+    Pairs,
+    cell_slopes,
+    for_cells,
+    for_clusters,
+    of_group,
+    plain,
+    plain_influence,
+    sides,
+)
+from swedge.trial import Trial
+
+Array = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
+
+class Influenced(NamedTuple):
+    """Effects ``att (..., K)``, the mean influence of each class's clusters ``(..., K, C)``, and the moments of the classes.
+
+    Without moments every class is one cluster.
+    """
+
+    found: GroupTimes
+    att: Array
+    about: Array
+    held: Moments | None
+
+
+@dataclass(frozen=True)
+class ByGroupTime(DifferenceInDifferences):
+    """Effects by group and time; an estimator says which comparisons it makes, and what it averages."""
+
+    @abstractmethod
+    def _comparisons(self, trial: Trial) -> tuple[GroupTimes, Flags, Flags]:
+        """Every comparison that some cells identify, weighed plainly, and which classes are treated and controls in it."""
+
+    @abstractmethod
+    def _averages(self, pairs: Pairs, trial: Trial) -> Averages | None:
+        """What is averaged; None keeps every group and time."""
+
+    @abstractmethod
+    def _estimand(self) -> str:
+        """What the terms estimate."""
+
+    @abstractmethod
+    def _sizes_move(self) -> bool:
+        """Whether the numbers of clusters in groups are estimates too."""
+
+    def _weighed(self, trial: Trial) -> GroupTimes:
+        return self._comparisons(trial)[0]
+
+    def _influenced(self, trial: Trial) -> Influenced:
+        found = self._comparisons(trial)[0]
+        held = moments(found.classes.label, found.classes.count.shape[-1], about_centre(trial))
+        return Influenced(found, *plain_influence(found, held), held)
+
+    def build(self, trial: Trial) -> CellEffects:
+        """Terms and their weights over cell means."""
+        found = self._weighed(trial)
+        return self._expanded(trial, found, self._average(trial, found))
+
+    def leading(self, trial: Trial) -> CellEffects:
+        """The overall effect alone, or every group and time."""
+        found = self._weighed(trial)
+        average = self._average(trial, found)
+        first = average if average.weights is None else Average(("overall",), average.weights[..., :1, :])
+        return self._expanded(trial, found, first)
+
+    def _expanded(self, trial: Trial, found: GroupTimes, average: Average) -> CellEffects:
+        return CellEffects(average.terms, for_cells(cell_slopes(found, average.weights), found.classes.label), self._estimand())
+
+    def influence(self, trial: Trial) -> Array:
+        """What each cluster adds to each term's error, ``(..., J, I)``."""
+        known = self._influenced(trial)
+        average, label = self._average(trial, known.found), known.found.classes.label
+        about = for_clusters(self._about(trial, known, average), label)
+        if known.held is None:
+            return about
+        slopes = cell_slopes(known.found, average.weights)
+        level = (slopes * known.held.mean[..., None, :, :]).sum(-1)
+        cells = (for_cells(slopes, label) * about_centre(trial)[..., None, :, :]).sum(-1)
+        return np.asarray(cells - for_clusters(level, label) + about)
+
+    def _numbers(self, trial: Trial) -> TermNumbers:
+        if self.vcov in ROBUST:
+            return super()._numbers(trial)._replace(notes=_notes(trial, self._weighed(trial)))
+        known = self._influenced(trial)
+        average = self._average(trial, known.found)
+        att = np.where(known.found.usable, known.att, 0.0 if average.weights is not None else np.nan)
+        estimate = att if average.weights is None else (average.weights * att[..., None, :]).sum(-1)
+        df = self._fixed(trial, np.empty(estimate.shape))
+        notes = _notes(trial, known.found)
+        return TermNumbers(average.terms, estimate, self._spread(trial, known, average), df, self._estimand(), notes)
+
+    def _spread(self, trial: Trial, known: Influenced, average: Average) -> Array:
+        """Covariance ``(..., J, J)`` of the terms: the sum over clusters of products of influences."""
+        about = self._about(trial, known, average)
+        if known.held is None:
+            return np.asarray(about @ np.swapaxes(about, -1, -2))
+        return class_covariance(cell_slopes(known.found, average.weights), about, known.held)
+
+    def _about(self, trial: Trial, known: Influenced, average: Average) -> Array:
+        """Mean influence of each class's clusters on the terms, ``(..., J, C)``."""
+        parts, found = self._averages(known.found.pairs, trial), known.found
+        if parts is None or average.weights is None:
+            return known.about
+        about = average.weights @ known.about
+        if not self._sizes_move():
+            return np.asarray(about)
+        return np.asarray(about + moved(parts, found.size * found.usable, known.att) @ of_group(found.pairs, found.classes))
+
+    def _average(self, trial: Trial, found: GroupTimes) -> Average:
+        parts = self._averages(found.pairs, trial)
+        if parts is None:
+            named = zip(found.pairs.group, found.pairs.time, strict=True)
+            return Average(tuple(f"group {trial.periods[g]}, time {trial.periods[t]}" for g, t in named), None)
+        return weigh(parts, found.size * found.usable)
+
+
+def _notes(trial: Trial, found: GroupTimes) -> tuple[str, ...]:
+    """Which groups have no effect, and which clusters join some comparisons only."""
+    held = found.classes.count.reshape((-1, found.classes.count.shape[-1])).max(0)
+    start, seen = (part.reshape((-1, *part.shape[part.ndim - tail :])) for part, tail in ((found.classes.start, 1), (found.classes.seen, 2)))
+    groups = np.unique(start[(start < seen.shape[-1]) & (held > 0)])
+    lost = [str(trial.periods[g]) for g in groups if g not in found.pairs.group]
+    part = int((held * (seen.any(-1) & ~seen.all(-1))).sum(-1).max())
+    told = {
+        f"No effect of the groups first treated in {listing(lost)}: no untreated period before, or no control.": bool(lost),
+        f"{part} clusters are not observed in every period; each joins the comparisons whose two periods it has.": part > 0,
+    }
+    return tuple(note for note, holds in told.items() if holds)
+
+
+def identified(found: Cohorts, pairs: Pairs, classes: Classes, controls: str, anticipation: int) -> tuple[GroupTimes, Flags, Flags]:
+    """Comparisons that have a treated cluster and a control.
+
+    Raises
+    ------
+    DataError
+        If there is none.
+    """
+    treated, control = sides(pairs, classes, controls, anticipation)
+    usable = plain(pairs, classes, treated, control).usable
+    kept = usable.reshape((-1, usable.shape[-1])).any(0)
+    if not (kept & (pairs.event >= 0)).any():
+        raise DataError(_nothing_left(found, controls))
+    pairs, treated, control = pairs.take(kept), treated[..., kept, :], control[..., kept, :]
+    return plain(pairs, classes, treated, control), treated, control
+
+
+def _nothing_left(found: Cohorts, controls: str) -> str:
+    groups, never = len(found.dates), int(found.never.sum(-1).max())
+    advice = "controls='not_yet', or add never-treated comparators" if controls == "never" and not never else "more periods before treatment"
+    return (
+        f"No clean comparison is left: {groups} groups first treated in different periods, {never} never-treated clusters, controls="
+        f"{controls!r}. A comparison needs a group with an untreated period before, and controls observed in the same two periods. Use {advice}."
+    )
