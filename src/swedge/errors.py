@@ -53,8 +53,8 @@ class Status(IntEnum):
 
 _ADVICE = {
     Status.OK: "The fit converged.",
-    Status.SINGULAR: "A variance component is estimated as zero. Few clusters cannot tell it from zero: prefer Kenward-Roger to"
-    " Satterthwaite, which drops the component.",
+    Status.SINGULAR: "A variance component is estimated as zero, or a correlation as one. Few clusters cannot tell it from zero: prefer"
+    " Kenward-Roger to Satterthwaite, which drops the component.",
     Status.NOT_CONVERGED: "The optimiser did not converge. Look for a cluster or period with hardly any data, or simplify the model.",
     Status.SEPARATED: "The outcome is all 0 or all 1 in a group of cells that a coefficient singles out, so its estimate is infinite."
     " Merge the periods or levels concerned, or compare risks with a linear estimator.",

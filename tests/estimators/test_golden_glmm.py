@@ -1,4 +1,4 @@
-"""Generalised linear mixed models of every structure against glmer and glmmTMB, links and nodes against glmer, ratios against lmer and glmer.
+"""Generalised linear mixed models against glmer and glmmTMB, links and nodes against glmer, likelihood ratios against lmer and glmer.
 
 The likelihood is compared at the peer's own parameters first, then the optima. glmer's Laplace fits of the records were stopped at
 ``tolPwrss = 1e-7``, which leaves their determinant a step behind (golden/README.md): `LOOSE` is that, and glmmTMB, glmer's quadrature and
@@ -108,7 +108,7 @@ def test_a_negative_autocorrelation_ends_at_none(row: pd.Series) -> None:
 
 @pytest.mark.parametrize("row", each(LINKS, "dataset", "family", "link", "nodes"))
 def test_links_and_nodes(row: pd.Series) -> None:
-    """With one node and another link than the canonical one, glmer takes the expected information for the observed, and is another approximation."""
+    """With one node and a link that is not canonical glmer takes the expected information for the observed: another approximation."""
     trial = trials.from_cells(data.trial_rows(row.dataset), "y_bin", row.family)
     fit = sw.MixedModel(sw.Exchangeable(), df="normal", link=row.link, quadrature=int(row.nodes)).fit(trial)
     same = row.nodes > 1 or row.link == "log"
@@ -117,7 +117,9 @@ def test_links_and_nodes(row: pd.Series) -> None:
     assert fit.details["variances"]["cluster"] == pytest.approx(row.var_cluster, rel=1e-5 if same else 0.03, abs=1e-7)
 
 
-@pytest.mark.parametrize("row", each(LINKS[(LINKS.nodes == 1) & (LINKS.family == "binomial") & (LINKS.var_cluster > 1e-6)], "dataset", "link"))
+@pytest.mark.parametrize(
+    "row", each(LINKS[(LINKS.nodes == 1) & (LINKS.family == "binomial") & (LINKS.var_cluster > 1e-6)], "dataset", "link")
+)
 def test_both_laplace_approximations_lie_about_the_integral(row: pd.Series) -> None:
     """Neither is nearer throughout, so that the choice is glmmTMB's: the curvature of the integrand itself."""
     trial = trials.from_cells(data.trial_rows(row.dataset), "y_bin", row.family)

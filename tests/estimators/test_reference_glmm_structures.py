@@ -48,7 +48,12 @@ def trial(family: str, seed: int = 3) -> sw.Trial:
     allocation = design.randomise(seed=1)
     n = rng.integers(30, 60, (5, 4)).astype(float)
     n[3, 1] = 0
-    eta = -1.4 + 0.5 * rng.standard_normal((5, 1)) + 0.25 * rng.standard_normal((5, 4)) + 0.3 * rng.standard_normal((5, 1)) * allocation.treatment
+    eta = (
+        -1.4
+        + 0.5 * rng.standard_normal((5, 1))
+        + 0.25 * rng.standard_normal((5, 4))
+        + 0.3 * rng.standard_normal((5, 1)) * allocation.treatment
+    )
     risk = np.minimum(np.exp(eta), 0.7)
     y = rng.binomial(n.astype(int), risk) if family == "binomial" else rng.poisson(n * risk)
     return sw.Trial.from_cells(n, y / np.maximum(n, 1), allocation, family=family)
@@ -58,9 +63,7 @@ def trial(family: str, seed: int = 3) -> sw.Trial:
 def found(structure: str, family: str, link: str, nodes: int = 1) -> Generalised:
     subject = trial(family)
     with np.errstate(all="ignore"):
-        return fit_generalised(
-            subject, effects(subject, sw.Constant(), None), STRUCTURES[structure], family_named(family, link), nodes
-        )
+        return fit_generalised(subject, effects(subject, sw.Constant(), None), STRUCTURES[structure], family_named(family, link), nodes)
 
 
 def covariance(variances: dict[str, float], x: Array) -> Array:
@@ -165,7 +168,9 @@ def test_reference_nodes_about_the_mode(family: str, link: str, nodes: int) -> N
 
         mode = optimize.minimize_scalar(lambda u: -height(u), bounds=(-8, 8), method="bounded", options={"xatol": 1e-10}).x
         step = 1e-3
-        bend = -(-height(mode + 2 * step) + 16 * height(mode + step) - 30 * height(mode) + 16 * height(mode - step) - height(mode - 2 * step))
+        bend = -(
+            -height(mode + 2 * step) + 16 * height(mode + step) - 30 * height(mode) + 16 * height(mode - step) - height(mode - 2 * step)
+        )
         scale = np.sqrt(2 * 12 * step**2 / bend)
         terms = [weight * np.exp(point**2 + height(mode + scale * point)) for point, weight in zip(points, weights, strict=True)]
         return float(np.log(scale * sum(terms) / np.sqrt(2 * np.pi)))

@@ -35,8 +35,6 @@ BLOCK = 256
 MAX_TURNS = 200
 # Turns after which a decay is sought near the last one only; the least share of a step that goes to and fro.
 SETTLED, DAMPED = 20, 1 / 256
-# The least share of a step of the mean.
-SLOWEST = 1 / 16
 # Newton decrement of the mean and step of the correlation at which a fit has converged; the second line is still good to six digits.
 CONVERGED, STEADY = 1e-18, 1e-11
 STUCK, DRIFTING = 1e-10, 1e-7
@@ -130,7 +128,6 @@ class _Iteration:
         self.moved, self.drift = np.full(size, np.inf), np.full(size, np.inf)
         self.bent = np.zeros(size, dtype=bool)
         self.identified = np.ones(size, dtype=bool)
-        self.pace = np.ones(size)
         self.share, self.gap = np.ones(size), np.zeros((size, 2))
         self.active = np.flatnonzero(self.status == Status.OK)
 
@@ -157,24 +154,17 @@ class _Iteration:
         if not turn:  # under independence, so a loss of rank is the columns' own
             self.identified[now] = definite
         half = (root @ scores.sum(-2)[..., None])[..., 0]
-        self._paced(now, half, root)
-        self.beta[now] += self.pace[now, None] * (root.swapaxes(-1, -2) @ half[..., None])[..., 0]
+        self.beta[now] += (root.swapaxes(-1, -2) @ half[..., None])[..., 0]
         sums = cell_sums(part, self.beta[now])
         near = self.theta[now, 1] if turn > SETTLED else None
         theta, self.dispersion[now], self.bent[now] = _correlation(part, sums, self.theta[now], root, near)
         gap = self._damped(now, theta - self.theta[now])
         self.theta[now] += self.share[now, None] * gap
+        explained = (np.linalg.solve(root.swapaxes(-1, -2), self.beta[now][..., None]) ** 2).sum((-2, -1))
+        self.moved[now] = (half**2).sum(-1) / (self.dispersion[now] + ROUNDING * explained)
         self.drift[now] = np.abs(gap).max(-1)
         going = (self.moved[now] > CONVERGED) | (self.drift[now] > STEADY) | ~np.isfinite(self.moved[now])
         self.active = now[going & definite & np.isfinite(self.beta[now]).all(-1)]
-
-    def _paced(self, now: NDArray[np.int64], half: Array, root: Array) -> None:
-        """Judge how far the mean is from its solution, and shorten the steps of replicates that have gone further away."""
-        explained = (np.linalg.solve(root.swapaxes(-1, -2), self.beta[now][..., None]) ** 2).sum((-2, -1))
-        moved = (half**2).sum(-1) / (self.dispersion[now] + ROUNDING * explained)
-        slower = moved > np.maximum(self.moved[now], 1.0)
-        self.pace[now] = np.where(slower, np.maximum(self.pace[now] / 2, SLOWEST), np.minimum(1.5 * self.pace[now], 1.0))
-        self.moved[now] = moved
 
     def _damped(self, now: NDArray[np.int64], gap: Array) -> Array:
         """Halve the steps of replicates whose correlation goes to and fro without coming closer."""

@@ -69,7 +69,7 @@ class LatentModel:
         """A slot table added up over cells, ``(R, I, T)``."""
         if self.period is None:
             return table
-        return (table.swapaxes(0, 1) @ self._here).swapaxes(0, 1)
+        return np.asarray((table.swapaxes(0, 1) @ self._here).swapaxes(0, 1), dtype=np.float64)
 
     def spread(self, table: Array) -> Array:
         """A cell table looked up for every slot, ``(R, I, J)``."""
@@ -207,8 +207,8 @@ def _newton(load: Load, at: _Mode) -> tuple[Array, Array]:
 class _Sums(NamedTuple):
     """Sums over nodes, weighted by their share of the integral.
 
-    ``value (R, I)`` of each cluster, ``score (R, I, J)`` of slots, ``outer (R, I, T, k)`` of loadings on shared normals, ``pull (R, I, k)`` on
-    the mode and ``stretch (R, I)`` of the scale.
+    ``value (R, I)`` of each cluster, ``score (R, I, J)`` of slots, ``outer (R, I, T, k)`` of loadings on shared normals, ``pull (R, I, k)``
+    on the mode and ``stretch (R, I)`` of the scale.
     """
 
     value: Array
@@ -297,7 +297,7 @@ def information(model: LatentModel, theta: Array, u: Array) -> Array:
     at = _at(model, _fixed(model, theta[:, :p]), load, u)
     full, turn = load.dense(at.cell_w.shape[-1])
     weighted = full * at.cell_w[..., None]
-    inverse = np.linalg.inv(np.nan_to_num(full.swapaxes(-1, -2) @ weighted) + np.eye(full.shape[-1]))
+    inverse, _ = small_inverse(full.swapaxes(-1, -2) @ weighted + np.eye(full.shape[-1]))
     precision = at.cell_w[..., None] * np.eye(full.shape[-2]) - weighted @ inverse @ weighted.swapaxes(-1, -2)
     moves = [precision @ (part @ full.swapaxes(-1, -2) + full @ part.swapaxes(-1, -2)) for part in turn]
     inner = np.stack([np.stack([0.5 * (a * b.swapaxes(-1, -2)).sum((-3, -2, -1)) for b in moves], -1) for a in moves], -1)

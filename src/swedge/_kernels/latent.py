@@ -22,6 +22,8 @@ CONVERGED, NEARLY = 1e-14, 1e-6
 DIFFERENCE = 1e-4
 # lme4 calls a random effect whose standard deviation is below this singular.
 SINGULAR = 1e-4
+# Statuses of the start from which a search goes on.
+GOES_ON = (Status.OK, Status.NOT_CONVERGED)
 # A direction of the random effects' parameters with less than this share of its scale's information is flat.
 FLAT = 1e-6
 
@@ -40,7 +42,7 @@ class LatentFit(NamedTuple):
 class _Search:
     """BFGS steps from an approximate information; parameters that may change sign are reflected."""
 
-    def __init__(self, model: LatentModel, start: Array) -> None:
+    def __init__(self, model: LatentModel, start: Array, sound: NDArray[np.bool_]) -> None:
         self.model, self.theta = model, start
         u = np.zeros((len(start), model.slots.x.shape[-2], model.loadings.width))
         first = evaluate(model, start, u)
@@ -48,7 +50,7 @@ class _Search:
         self.inverse = _inverse(information(model, start, self.u))
         self.length = np.ones(len(start))
         self.decrement = np.full(len(start), np.inf)
-        self.active = np.flatnonzero(np.isfinite(self.value))
+        self.active = np.flatnonzero(np.isfinite(self.value) & sound)
 
     def run(self) -> None:
         """Turn until every replicate has converged or given up."""
@@ -98,7 +100,8 @@ def _bfgs(inverse: Array, moved: Array, turned: Array) -> Array:
 def fit_latent(model: LatentModel, beta: Array, status: NDArray[np.int8]) -> LatentFit:
     """Maximise from coefficients ``beta (R, p)``; a replicate whose `status` says that they cannot be found is not gone on with."""
     theta = np.broadcast_to(model.loadings.start, (len(beta), len(model.loadings.names)))
-    search = _Search(model, np.concatenate([beta, theta], -1))
+    sound = np.isin(status, GOES_ON) & np.isfinite(beta).all(-1)
+    search = _Search(model, np.concatenate([np.where(sound[:, None], beta, 0.0), theta], -1), sound)
     search.run()
     return _finish(model, search, status)
 
@@ -111,7 +114,7 @@ def _finish(model: LatentModel, search: _Search, start: NDArray[np.int8]) -> Lat
     singular = model.loadings.singular(search.theta[:, p:], SINGULAR)
     status = np.where(singular, Status.SINGULAR, Status.OK)
     status = np.where((search.decrement < NEARLY) & definite & np.isfinite(at.value), status, Status.NOT_CONVERGED)
-    status = np.where(np.isin(start, [Status.OK, Status.NOT_CONVERGED]), status, start)
+    status = np.where(np.isin(start, GOES_ON), status, start)
     slots = model.slots
     constant = slots.family.constant(slots.y, np.maximum(slots.n, 1e-300)) * (slots.n > 0)
     criterion = -2 * (at.value + constant.sum((-2, -1)))

@@ -55,7 +55,7 @@ def _identity_unless(keep: Flags, m: Array) -> Array:
 
 
 def small_inverse(m: Array) -> tuple[Array, Array]:
-    """Inverses and log determinants of positive definite ``m (..., k, k)``; nan where an entry is not finite.
+    """Inverses and log determinants of positive definite ``m (..., k, k)``; nan where an entry is not finite, or rounding leaves no inverse.
 
     By formula up to 2 x 2, where a call for each matrix would cost more than its arithmetic.
     """
@@ -66,10 +66,10 @@ def small_inverse(m: Array) -> tuple[Array, Array]:
         det = m[..., 0, 0] * m[..., 1, 1] - m[..., 0, 1] ** 2
         turned = np.stack([m[..., 1, 1], -m[..., 0, 1], -m[..., 0, 1], m[..., 0, 0]], -1).reshape(m.shape)
         return turned / det[..., None, None], np.asarray(np.log(det))
-    finite = np.asarray(np.isfinite(m).all((-2, -1)))
-    safe = _identity_unless(finite, m)
-    inverse, logdet = np.linalg.inv(safe), np.linalg.slogdet(safe)[1]
-    return np.asarray(np.where(finite[..., None, None], inverse, np.nan)), np.asarray(np.where(finite, logdet, np.nan))
+    sign, logdet = np.linalg.slogdet(_identity_unless(np.asarray(np.isfinite(m).all((-2, -1))), m))
+    sound = np.asarray(np.isfinite(m).all((-2, -1)) & (sign > 0))
+    inverse = np.linalg.inv(_identity_unless(sound, m))
+    return np.asarray(np.where(sound[..., None, None], inverse, np.nan)), np.asarray(np.where(sound, logdet, np.nan))
 
 
 def stacked(array: Array, lead: tuple[int, ...], tail: int) -> Array:

@@ -15,7 +15,16 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 
 
-def draw_effect_curve(at: Array, estimate: Array, limits: Array, bands: Array, xlabel: str, ylabel: str, ax: Axes | None = None) -> Axes:
+def draw_effect_curve(
+    at: Array,
+    estimate: Array,
+    limits: Array,
+    bands: Array,
+    xlabel: str,
+    ylabel: str,
+    ax: Axes | None = None,
+    onset: float | None = None,
+) -> Axes:
     """Draw effects with pointwise intervals (bars) and simultaneous bands (shaded).
 
     Parameters
@@ -30,11 +39,15 @@ def draw_effect_curve(at: Array, estimate: Array, limits: Array, bands: Array, x
         What is along the axes, with units.
     ax
         Axes to draw on; new ones by default.
+    onset
+        Where along the axis treatment begins: a vertical line.
     """
     import matplotlib.pyplot as plt
 
     axes = plt.subplots(figsize=(7, 4), layout="constrained")[1] if ax is None else ax
     axes.axhline(0, color=GREY, linestyle="--", linewidth=1, zorder=0)
+    if onset is not None:
+        axes.axvline(onset, color=GREY, linestyle=":", linewidth=1, zorder=0)
     axes.fill_between(at, bands[:, 0], bands[:, 1], color=SKY, alpha=0.25, linewidth=0, label="simultaneous band")
     error = np.abs(limits - estimate[:, None]).T
     axes.errorbar(at, estimate, yerr=error, color=BLUE, marker="o", linewidth=1.6, capsize=3, label="estimate, pointwise interval")

@@ -78,6 +78,11 @@ def _check_trial(trial: object) -> None:
 class LinearEstimator(Estimator):
     """An estimator that is a weighted sum of cell means."""
 
+    @property
+    def fixed_weights(self) -> bool:
+        """Whether the weights are the same whatever the outcomes, so that those of one allocation serve all outcomes."""
+        return True
+
     @abstractmethod
     def weights(self, trial: Trial) -> Array:
         """Weights ``(..., I, T)``: the estimate is their sum over cell means. They add up to 0, and to 1 over treated cells."""
@@ -93,7 +98,7 @@ class LinearEstimator(Estimator):
         `outcome` stands in for the cell means, ``(..., I, T)``.
         """
         shown = _about_mean(trial) if outcome is None else outcome
-        if trial.cells.n.ndim > 2:
+        if trial.cells.n.ndim > 2 or not self.fixed_weights:
             lead = (len(sequences), *(1,) * len(trial.shape))
             return np.asarray((self.weights(trial.reallocated(sequences.reshape((*lead, -1)))) * shown).sum((-2, -1)))
         weights = self.weights(trial.reallocated(sequences))

@@ -172,8 +172,8 @@ class Estimate:
         from swedge._present.forest import draw_forest
 
         _one(self)
-        if _along(self.terms) and self.covariance is not None:
-            return self._curve(ax)
+        if _along(self._parts().terms) and self.covariance is not None:
+            return self._parts()._curve(ax)
         labels = list(self.terms) if len(self.terms) > 1 else [self.estimator]
         return draw_forest(labels, np.ravel(self.estimate), self.conf_int.reshape(-1, 2), SCALES[self.scale], ax=ax)
 
@@ -181,13 +181,24 @@ class Estimate:
         from swedge._present.effect_curve import draw_effect_curve
 
         at = np.array([float(term.split()[1]) for term in self.terms])
-        xlabel = "Periods since crossover" if self.terms[0].startswith("exposure") else "Period"
-        return draw_effect_curve(at, self.estimate, self.conf_int, self.bands, xlabel, f"Effect ({SCALES[self.scale]})", ax)
+        kind = self.terms[0].split()[0]
+        onset = -0.5 if kind == "event" and at.min() < 0 else None
+        return draw_effect_curve(at, self.estimate, self.conf_int, self.bands, ALONG[kind], f"Effect ({SCALES[self.scale]})", ax, onset)
+
+    def _parts(self) -> Estimate:
+        """The same fit without an overall effect that stands before its parts."""
+        if self.terms[0] != "overall" or len(self.terms) == 1 or np.ndim(self.status):
+            return self
+        own = {name: getattr(self, name)[1:] for name in ("terms", "estimate", "std_error", "df")}
+        return replace(self, covariance=None if self.covariance is None else self.covariance[1:, 1:], **own)
+
+
+ALONG = {"exposure": "Periods since crossover", "period": "Period", "event": "Periods since treatment"}
 
 
 def _along(terms: tuple[str, ...]) -> bool:
-    """Whether the terms are several effects along exposures, or along periods."""
-    return len(terms) > 1 and (all(t.startswith("exposure ") for t in terms) or all(t.startswith("period ") for t in terms))
+    """Whether the terms are several effects along exposures, periods or event times."""
+    return len(terms) > 1 and any(all(term.startswith(f"{kind} ") for term in terms) for kind in ALONG)
 
 
 SCALES = {

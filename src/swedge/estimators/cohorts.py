@@ -45,7 +45,7 @@ def cohorts(trial: Trial) -> Cohorts:
         If a cluster's treatment ends, is given in part, or nobody is ever treated.
     """
     arm, seen = trial.arm, np.broadcast_to(trial.n > 0, np.broadcast_shapes(trial.n.shape, trial.arm.shape))
-    _check_whole(trial, arm)
+    check_whole(trial, arm)
     on = arm > 0
     start = np.where(on.any(-1), on.argmax(-1), arm.shape[-1])
     # A cell that the design leaves out has no arm: only observed cells can contradict an earlier start.
@@ -58,7 +58,14 @@ def cohorts(trial: Trial) -> Cohorts:
     return Cohorts(start.astype(np.int64), seen)
 
 
-def _check_whole(trial: Trial, arm: Array) -> None:
+def check_whole(trial: Trial, arm: Array) -> None:
+    """Refuse treatment in part of a period.
+
+    Raises
+    ------
+    DataError
+        Naming the clusters.
+    """
     _refuse(trial, (arm > 0) & (arm < 1), "is treated in part of a period: say from which period on it counts as treated, with whole numbers")
 
 

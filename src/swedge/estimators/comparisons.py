@@ -82,7 +82,13 @@ class _IndicatorRegression(LinearEstimator):
         robust = cluster_robust(self.vcov, fit.root, fit.crossed, fit.scores, contrasts)
         fixed = np.array(np.inf) if self.df == "normal" else informed(trial)[:, None] - 1.0
         df = robust.df if self.df == "satterthwaite" else np.broadcast_to(fixed, robust.df.shape)
-        wording = Wording(type(self).__name__, "treatment effect", "identity", self._methods(trial), (*trial.notes, *_left_out(trial)))
+        wording = Wording(
+            type(self).__name__,
+            "treatment effect",
+            "identity",
+            self._methods(trial),
+            (*trial.notes, *_left_out(trial), *self._cautions(trial)),
+        )
         return assemble(
             trial, ("treatment",), (fit.beta @ contrasts.T, robust.covariance, df), fit.status(weight, y), wording, alone=robust.alone
         )
@@ -91,6 +97,10 @@ class _IndicatorRegression(LinearEstimator):
         """How cells were weighed, in a word: sizes that are all the same are equal weights."""
         sizes = trial.n[trial.n > 0]
         return "equal" if self.weigh == "equal" or np.ptp(sizes) == 0 else self.weigh
+
+    def _cautions(self, trial: Trial) -> tuple[str, ...]:
+        """What else has to be known of this comparison."""
+        return ()
 
     @abstractmethod
     def _methods(self, trial: Trial) -> str:
@@ -124,6 +134,14 @@ class WithinPeriod(_IndicatorRegression):
     def indicators(self, trial: Trial) -> Array:
         """Period indicators."""
         return period_columns(trial)
+
+    def _cautions(self, trial: Trial) -> tuple[str, ...]:
+        if trial.design is None or len(trial.design.strata) < 2:
+            return ()
+        return (
+            "The strata of this design take different steps, so clusters are compared across strata: differences between strata are in the"
+            " estimate, and its standard error does not know. FixedEffects compares each cluster with itself.",
+        )
 
     def _methods(self, trial: Trial) -> str:
         return (

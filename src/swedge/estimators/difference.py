@@ -20,6 +20,14 @@ Array = NDArray[np.float64]
 
 ROBUST = ("CR0", "CR1", "CR2", "CR3")
 VCOVS = (*ROBUST, "influence")
+VCOV_WORDS = {
+    "influence": "influence-function",
+    "saturated": "the saturated regression's clustered",
+    "neyman": "conservative Neyman",
+    "adjusted": "adjusted Neyman",
+    "placebo": "placebo",
+    "jackknife": "fixed-weight jackknife",
+}
 DF_WORDS = {"satterthwaite": "Satterthwaite", "clusters": "clusters minus 1", "normal": "infinite (normal)"}
 
 
@@ -69,8 +77,8 @@ class DifferenceInDifferences(LinearEstimator):
             value = getattr(self, name)
             if value not in allowed:
                 raise FitError(f"{name}={value!r}; expected one of {', '.join(allowed)}.{nearest(str(value), allowed)}")
-        if self.vcov == "influence" and self.df == "satterthwaite":
-            raise FitError("An influence-function variance has no Satterthwaite df. Use df='normal' (as peers do) or df='clusters'.")
+        if self.vcov not in ROBUST and self.df == "satterthwaite":
+            raise FitError(f"vcov={self.vcov!r} has no Satterthwaite df. Use df='normal' (as peers do) or df='clusters'.")
 
     @abstractmethod
     def build(self, trial: Trial) -> CellEffects:
@@ -136,8 +144,8 @@ class DifferenceInDifferences(LinearEstimator):
         return np.broadcast_to(count, np.broadcast_shapes(natural.shape, np.shape(count)))
 
     def _methods(self, trial: Trial) -> str:
-        beside = f", {trial.comparators} of them never-treated comparison clusters," if trial.comparators else ""
-        variance = "influence-function" if self.vcov == "influence" else f"{self.vcov} cluster-robust"
+        beside = f", {trial.comparators} of them never-treated comparison clusters" if trial.comparators else ""
+        variance = VCOV_WORDS.get(self.vcov, f"{self.vcov} cluster-robust")
         return f"{self._named()}, {variance} standard errors and {DF_WORDS[self.df]} degrees of freedom; {counted(trial)}{beside}."
 
 

@@ -11,13 +11,15 @@ from numpy.typing import NDArray
 
 from swedge._kernels.linalg import inverse_factor
 from swedge._kernels.two_way import freed, two_way
-from swedge.errors import FitError
+from swedge.errors import FitError, listing
 from swedge.estimators.difference import CellEffects, DifferenceInDifferences, about_centre
 from swedge.estimators.treated_cells import (
     TreatedCells,
     about_means,
     averaged,
     check_aggregate,
+    clustered_factor,
+    looked_up,
     lost_cells,
     treated_cells,
 )
@@ -62,9 +64,9 @@ class Imputed(DifferenceInDifferences):
 
     def build(self, trial: Trial) -> CellEffects:
         """Effects and the weights of cells in them."""
-        cells = treated_cells(trial)
+        cells = self._cells(trial)
         found = averaged(cells, trial, self.aggregate)
-        weights = freed(found.target, cells.untreated[..., None, :, :])
+        weights = freed(found.weights, cells.untreated[..., None, :, :])
         if not self.leads:
             return CellEffects(found.terms, weights, found.estimand)
         before = tuple(f"event {-e}" for e in range(self.leads, 0, -1))
@@ -73,27 +75,26 @@ class Imputed(DifferenceInDifferences):
 
     def influence(self, trial: Trial) -> Array:
         """What each cluster adds to each term's error, ``(..., K, I)``."""
-        cells = treated_cells(trial)
+        cells = self._cells(trial)
         excess = _excess(trial, cells)
-        weights = freed(averaged(cells, trial, self.aggregate).target, cells.untreated[..., None, :, :])
+        weights = freed(averaged(cells, trial, self.aggregate).weights, cells.untreated[..., None, :, :])
         parts = (weights * self._centred(cells, excess)[..., None, :, :]).sum(-1)
         if not self.leads:
             return np.asarray(parts)
         return _joined((parts[..., :1, :], self._lead_influence(self._leads(cells), excess, cells), parts[..., 1:, :]), -2)
 
+    def _cells(self, trial: Trial) -> TreatedCells:
+        return treated_cells(trial)
+
     def _notes(self, trial: Trial) -> tuple[str, ...]:
-        return lost_cells(trial, treated_cells(trial))
+        return lost_cells(trial, self._cells(trial))
 
     def _members(self, cells: TreatedCells) -> Array:
         """Untreated cells by event time, ``(..., L, I, T)``."""
         event = np.arange(cells.cohorts.periods) - cells.cohorts.start[..., None]
         wanted = np.arange(-self.leads, 0)[:, None, None]
-        return np.asarray((event[..., None, :, :] == wanted) * _never_apart(cells)[..., None, :, :])
-
-
-def _never_apart(cells: TreatedCells) -> Array:
-    """Untreated cells of clusters that are treated at some time."""
-    return np.asarray(cells.untreated * ~cells.cohorts.never[..., None])
+        waiting = cells.untreated * ~cells.cohorts.never[..., None]
+        return np.asarray((event[..., None, :, :] == wanted) * waiting[..., None, :, :])
 
 
 def _excess(trial: Trial, cells: TreatedCells) -> Array:
@@ -155,6 +156,16 @@ class Imputation(Imputed):
         if self.leave_one_out and self.vcov != "influence":
             raise FitError(f"leave_one_out=True belongs to vcov='influence', and vcov is {self.vcov!r}.")
 
+    def _cells(self, trial: Trial) -> TreatedCells:
+        cells = treated_cells(trial)
+        if self.leave_one_out and not trial.shape and (cells.size == 1).any():
+            alone = [f"{trial.periods[g]}" for g in np.unique(cells.pairs.group[cells.size == 1])]
+            raise FitError(
+                f"leave_one_out=True compares a treated cell with others of its group and period, and {listing(alone)} ({len(alone)} first"
+                " treated periods) have cells with none. Use leave_one_out=False, or vcov='CR2'."
+            )
+        return cells
+
     def _leads(self, cells: TreatedCells) -> Leads:
         member = self._members(cells)
         free = freed(member, cells.untreated[..., None, :, :])
@@ -165,15 +176,26 @@ class Imputation(Imputed):
 
     def _centred(self, cells: TreatedCells, excess: Array) -> Array:
         about = about_means(cells, excess, None)
-        if not self.leave_one_out:
-            return about
-        size = np.append(cells.size, np.ones((*cells.size.shape[:-1], 1)), -1) if False else cells.size
-        raise NotImplementedError(size)
+        return about * _without_itself(cells) if self.leave_one_out else about
 
     def _lead_influence(self, leads: Leads, excess: Array, cells: TreatedCells) -> Array:
         fitted = (leads.weights * excess[..., None, :, :]).sum((-2, -1))
         left = freed((excess - (fitted[..., None, None] * leads.member).sum(-3)) * cells.untreated, cells.untreated)
-        return np.asarray((leads.weights * left[..., None, :, :]).sum(-1))
+        return np.asarray((leads.weights * left[..., None, :, :]).sum(-1) * _regression_factor(cells, self.leads)[..., None, None])
 
     def _named(self) -> str:
         return "Imputation of untreated outcomes by cluster and period effects"
+
+
+def _without_itself(cells: TreatedCells) -> Array:
+    """What turns a distance from the mean of a group and period into one from the mean of its other cells; nan in a group of one."""
+    size = np.where(cells.size == 1, np.nan, cells.size)
+    return np.where(cells.usable, looked_up(size / np.maximum(size - 1.0, 1.0), cells.label), 1.0)
+
+
+def _regression_factor(cells: TreatedCells, leads: int) -> Array:
+    """Square root of the small-sample factor of the untreated cells' regression, ``(...)``; a cluster's only cell does not count."""
+    each = cells.untreated.sum(-1)
+    informing = each > 1
+    parameters = leads + (cells.untreated.sum(-2) > 0).sum(-1)
+    return np.sqrt(clustered_factor(informing.sum(-1), (each * informing).sum(-1), parameters))

@@ -48,8 +48,8 @@ class Grid(NamedTuple):
 
 
 def midpoints(trial: Trial) -> Array:
-    """Mid-points of the periods ``(T,)``: the design's dates, or period numbers."""
-    return np.arange(trial.n.shape[-1], dtype=float) if trial.design is None else np.asarray(trial.design.midpoints(), dtype=float)
+    """Mid-points of the periods ``(T,)``: the design's dates or period numbers, or the numbers of a panel's periods."""
+    return np.asarray(trial.periods if trial.design is None else trial.design.midpoints(), dtype=float)
 
 
 def grid_of(trial: Trial) -> Grid:

@@ -17,7 +17,7 @@ from swedge.estimators.found import Found
 from swedge.estimators.freedom import between_within
 from swedge.estimators.mean_model import MeanModel, explained, mean_model
 from swedge.estimators.mixed_gaussian import fit_gaussian
-from swedge.estimators.mixed_glmm import approximation, check_generalised, few_clusters, fit_glmm
+from swedge.estimators.mixed_glmm import approximation, check_generalised, few_clusters, fit_generalised, fit_glmm
 from swedge.estimators.population_average import population_average
 from swedge.estimators.structure_words import random_terms
 from swedge.trial import Trial
@@ -189,6 +189,7 @@ class MixedModel(Estimator):
         )
         criterion = ("restricted " if self.reml else "") + "maximum likelihood" if trial.family == "gaussian" else "maximum likelihood"
         return (
-            f"{kind} with fixed period effects{estimated(parts)} and random {random_terms(self.correlation.structure())}{adjusted_for(trial)},"
-            f" fitted by {criterion}, {DF_WORDS[self.df]} degrees of freedom; {counted(trial)}."
+            f"{kind} with fixed period effects{estimated(parts)} and random"
+            f" {random_terms(self.correlation.structure())}{adjusted_for(trial)}, fitted by {criterion}, {DF_WORDS[self.df]} degrees of"
+            f" freedom; {counted(trial)}."
         )

@@ -37,15 +37,15 @@ class TreatedCells(NamedTuple):
 
 
 class Terms(NamedTuple):
-    """``terms (J,)``, the weights of treated cells in them ``(..., J, I, T)``, and what they estimate."""
+    """``terms (J,)``, the weights in them of treated cells ``(..., J, I, T)`` or of group-times ``(..., J, P)``, and what they estimate."""
 
     terms: tuple[str, ...]
-    target: Array
+    weights: Array
     estimand: str
 
 
-def treated_cells(trial: Trial) -> TreatedCells:
-    """Sort a trial's cells.
+def treated_cells(trial: Trial, controls: str = "not_yet") -> TreatedCells:
+    """Sort a trial's cells; with "never" as controls, a cluster's last period before treatment is its only untreated one.
 
     Raises
     ------
@@ -54,7 +54,10 @@ def treated_cells(trial: Trial) -> TreatedCells:
     """
     found = cohorts(trial)
     after = np.arange(found.periods) >= found.start[..., None]
-    untreated = (found.seen & ~after).astype(float)
+    free = found.seen & ~after
+    if controls == "never":
+        free &= found.never[..., None] | (np.arange(found.periods) == found.start[..., None] - 1)
+    untreated = free.astype(float)
     treated = found.seen & after
     usable = treated & foreseen(untreated)
     if not usable.any():
@@ -99,12 +102,31 @@ def looked_up(values: Array, label: Index) -> Array:
 
 
 def averaged(cells: TreatedCells, trial: Trial, aggregate: str | None) -> Terms:
-    """Every usable cell of a term weighs the same; the overall effect averages terms as `aggregation` says."""
-    weights, terms = _weighed(cells, trial, aggregate)
-    share = weights / np.maximum(cells.size, 1.0)[..., None, :]
-    label = np.where(cells.usable, cells.label, -1)
-    known = np.isfinite(weights).all(-1)[..., None, None]
-    return Terms(terms, np.where(known, looked_up(share, label[..., None, :, :]), np.nan), ESTIMANDS[aggregate])
+    """Averages of treated cells, each usable cell of a part alike; a term without any is nan."""
+    found = group_time_weights(cells, trial, aggregate)
+    share = found.weights / np.maximum(cells.size, 1.0)[..., None, :]
+    known = np.isfinite(share).all(-1)[..., None, None]
+    label = np.where(cells.usable, cells.label, -1)[..., None, :, :]
+    return found._replace(weights=np.where(known, looked_up(share, label), np.nan))
+
+
+def group_time_weights(cells: TreatedCells, trial: Trial, aggregate: str | None) -> Terms:
+    """Averages of group-times by how many usable cells they have; the overall effect averages parts as `aggregation` says."""
+    pairs = cells.pairs
+    some = (cells.size > 0).reshape((-1, len(pairs.group))).any(0)
+    if aggregate is None:
+        each = np.where((cells.size[..., some] > 0)[..., None], np.eye(len(pairs.group))[some], np.nan)
+        return Terms(pair_names(pairs.take(some), trial), each, ESTIMANDS[None])
+    average = weigh(averages(aggregate, pairs.take(some), trial.periods), cells.size[..., some])
+    weights = np.zeros((*average.weights.shape[:-1], len(pairs.group)))
+    weights[..., some] = average.weights
+    return Terms(average.terms, weights, ESTIMANDS[aggregate])
+
+
+def pair_names(pairs: Pairs, trial: Trial) -> tuple[str, ...]:
+    """Group-times by the trial's period labels."""
+    both = zip(pairs.group, pairs.time, strict=True)
+    return tuple(f"group {trial.periods[g]}, time {trial.periods[t]}" for g, t in both)
 
 
 def about_means(cells: TreatedCells, table: Array, aggregate: str | None) -> Array:
@@ -116,21 +138,6 @@ def about_means(cells: TreatedCells, table: Array, aggregate: str | None) -> Arr
     count = int(part.max(initial=0)) + 1
     total, size = counted(part, np.where(cells.usable, table, 0.0), count), counted(part, cells.usable, count)
     return np.asarray(table - looked_up(total / np.maximum(size, 1.0), part))
-
-
-def _weighed(cells: TreatedCells, trial: Trial, aggregate: str | None) -> tuple[Array, tuple[str, ...]]:
-    pairs = cells.pairs
-    if aggregate is None:
-        kept = (cells.size > 0).reshape((-1, len(pairs.group))).any(0)
-        each = np.eye(len(pairs.group))[kept]
-        known = (cells.size > 0)[..., kept]
-        names = zip(pairs.group[kept], pairs.time[kept], strict=True)
-        return np.where(known[..., None], each, np.nan), tuple(f"group {trial.periods[g]}, time {trial.periods[t]}" for g, t in names)
-    some = (cells.size > 0).reshape((-1, len(pairs.group))).any(0)
-    average = weigh(averages(aggregate, pairs.take(some), trial.periods), cells.size[..., some])
-    weights = np.zeros((*average.weights.shape[:-1], len(pairs.group)))
-    weights[..., some] = average.weights
-    return weights, average.terms
 
 
 def check_aggregate(aggregate: object) -> None:
@@ -157,3 +164,9 @@ def lost_cells(trial: Trial, cells: TreatedCells) -> tuple[str, ...]:
         f" ({len(who)} of {len(trial.clusters)} clusters), in {listing([str(trial.periods[t]) for t in when])} ({len(when)} of"
         f" {len(trial.periods)} periods).",
     )
+
+
+def clustered_factor(clusters: Array, cells: Array, parameters: Array) -> Array:
+    """``G / (G - 1) (N - 1) / (N - K)`` of a regression clustered by what its fixed effects are nested in; 1 where it is not defined."""
+    fine = (clusters > 1) & (cells > parameters)
+    return np.where(fine, clusters / np.maximum(clusters - 1, 1) * (cells - 1) / np.where(fine, cells - parameters, 1), 1.0)

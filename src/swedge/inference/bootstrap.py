@@ -54,11 +54,12 @@ class WildBootstrapTest:
     The p of all samples is ``b / m``, of drawn ones ``(b + 1) / (m + 1)``, `b` being those at least as extreme, ties included: a p of 0
     cannot occur. The interval holds the effects not rejected; if ``1 - level`` is below the smallest p it is the whole line, and the best
     attainable one is offered beside it. Sums of squares and products of clusters suffice, so cells, rows and covariates give the same
-    digits. The test is not exact: with two-way fixed effects and autocorrelated noise it rejected a true null with five clusters in 9.6% of
-    trials at p of at most 1/16 (Webb: 8.6% at 5%), with eight in 6.1% at 5%, with ten in 6.2%; `JackknifeTest` stayed below 5.1%, and
-    `RandomisationTest` is exact. With a link the scores are perturbed instead of residuals, and the restricted statistic is that of a score test. Where few
-    clusters are treated at any time the restricted bootstrap hardly ever rejects and the other rejects too often: use `PlaceboTest` or
-    `RandomisationTest` there.
+    digits. With a link the scores are perturbed instead of residuals, and the restricted statistic is that of a score test.
+
+    The test is not exact. Under autocorrelated noise and two-way fixed effects it rejected a true null with five clusters in 9.6% of trials
+    at p of at most 1/16 (Webb: 8.6% at 5%), with eight in 6.1% at 5%, with ten in 6.2%; `JackknifeTest` kept to 5.1%, and
+    `RandomisationTest` is exact. Where few clusters are treated at any time the restricted bootstrap hardly ever rejects and the other
+    rejects too often: use `PlaceboTest` or `RandomisationTest` there.
 
     References
     ----------
@@ -172,8 +173,9 @@ class WildBootstrapTest:
     def _notes(self, samples: WildSamples, vectors: Vectors) -> tuple[str, ...]:
         words = f"{spell(vectors.total)} vectors of {self.weights.capitalize()} weights over {vectors.clusters} clusters"
         counted = f"p is from all {words}." if vectors.exact else f"p is from {vectors.count:,} of {words}, sampled."
+        often = "6% to 10%" if self.restricted else "up to 15%"
         few = (
-            f"With {vectors.clusters} clusters a wild bootstrap rejects a true null too often, 6% to 9% of the time where it says 5% or 6%."
+            f"With {vectors.clusters} clusters this test rejects a true null too often: {often} of the time for a stated 5% or 6%."
             " Report RandomisationTest or JackknifeTest beside it."
         )
         statistic = ", and the statistic is that of a score test" * self.restricted

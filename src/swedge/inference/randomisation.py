@@ -146,7 +146,8 @@ class RandomisationTest:
 
     def _accepted(self, result: TestResult, trial: Trial, estimator: Estimator, sequences: NDArray[np.int64], alpha: float) -> Accepted:
         extra = 0 if _enumerated(trial, sequences) else 1
-        if self.statistic == "estimate" and isinstance(estimator, LinearEstimator) and result.reference is not None:
+        linear = isinstance(estimator, LinearEstimator) and estimator.fixed_weights
+        if linear and self.statistic == "estimate" and result.reference is not None:
             slopes = estimator.reference(trial, sequences, trial.arm)
             unit = float(self._unit(trial, estimator))
             return accepted_effects(result.reference, slopes, float(result.statistic), alpha, extra, unit)

@@ -84,7 +84,7 @@ def exact_power(design: Design, estimator: LinearEstimator, *, draws: int = 100_
     """
     base = gather(assumed)
     known: object = estimator
-    if base.link != "identity" or not isinstance(known, LinearEstimator):
+    if base.link != "identity" or not isinstance(known, LinearEstimator) or not known.fixed_weights:
         raise DesignError("exact_power needs a linear estimator and the identity link. For others, simulate_power with RandomisationTest.")
     if design.count() > ENUMERATE:
         raise DesignError(
@@ -142,7 +142,7 @@ def variance_under(estimator: LinearEstimator, design: Design, *, allocation: Al
     True
     """
     base = gather(assumed)
-    if not isinstance(estimator, LinearEstimator):
+    if not isinstance(estimator, LinearEstimator) or not estimator.fixed_weights:
         raise DesignError(f"variance_under needs a linear estimator, whose weights are known beforehand; {estimator!r} is none.")
     chosen = placed(design, allocation)
     treatment, exposure = chosen.treatment[None], chosen.exposure[None]

@@ -48,9 +48,13 @@ CONTINUOUS: Analyses = {
     "MixedModel without cluster-by-period, Satterthwaite": (MixedModel(Exchangeable(), df="satterthwaite"), WaldTest()),
 }
 
-#: Analyses that are no default, and whose size is known to depend on what they leave out.
+#: Analyses that are no default, or whose summary warns of what they leave out: comparing across strata, noise, few clusters.
 WARNED = frozenset(
     {
+        "WithinPeriod CR2 on risks",
+        "FixedEffects, wild (score) bootstrap, Webb",
+        "FixedEffects, wild bootstrap, Webb",
+        "MixedModel, Satterthwaite",
         "GLMM random intercept, z",
         "GLMM random intercept, likelihood ratio, between-within df",
         "FixedEffects CR0, z",
@@ -108,9 +112,7 @@ def calibration_table(
     'MixedModel, Kenward-Roger'
     """
     trial = family_safeguarding() if study is None else study
-    parts = [
-        _rows(trial, outcome, level, reps, seed=seed, n_jobs=n_jobs, progress=progress) for outcome in outcomes for level in noise
-    ]
+    parts = [_rows(trial, outcome, level, reps, seed=seed, n_jobs=n_jobs, progress=progress) for outcome in outcomes for level in noise]
     return pd.concat(parts, ignore_index=True)[list(COLUMNS)]
 
 

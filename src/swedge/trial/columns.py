@@ -90,6 +90,8 @@ def refuse_twins(names: Sequence[str]) -> None:
     """One cluster under two spellings is split in silence: refuse names that differ in nothing but capitals and spaces."""
     first: dict[str, str] = {}
     plain = [" ".join(name.split()).casefold() for name in names]
+    if len(set(plain)) == len(plain):
+        return
     twins = [f"{first[key]!r} and {name!r}" for key, name in zip(plain, names, strict=True) if first.setdefault(key, name) != name]
     if twins:
         raise DataError(f"Clusters differ in nothing but capitals and spaces: {listing(twins)}. Give each cluster one name.")

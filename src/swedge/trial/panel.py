@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -40,7 +41,7 @@ class _Panel:
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader of a result has to know."""
-        always = [name for name, first in zip(self.clusters, self.first, strict=True) if first <= self.periods[0]]
+        always = [self.clusters[i] for i in np.flatnonzero(self.first <= self.periods[0])]
         gaps = np.diff(self.periods)
         lost = int((self.n == 0).sum())
         told = {
@@ -58,23 +59,19 @@ def read_panel(df: pd.DataFrame, cluster: str, period: str, outcome: str, first_
     check_columns(df, columns)
     check_placeable(df, columns)
     refuse_times(df, period, "period", "Number the periods, for example by year.")
-    table = {
-        "cluster": _labels(df[cluster]),
-        "period": numbers(df, period, "period"),
-        "first": _starts(df, first_treated),
-        "outcome": numbers(df, outcome, "outcome", missing=True),
-        "n": _weights(df, outcome, size),
-    }
-    rows = pd.DataFrame(table)
+    names, cluster_of = _labels(df[cluster])
+    periods, period_of = np.unique(numbers(df, period, "period"), return_inverse=True)
+    rows = _Rows(names, cluster_of, periods, period_of, _starts(df, first_treated))
     _check_rows(rows)
-    return check_cells(_trial(_panel(rows), family))
+    return check_cells(_trial(_panel(rows, _weights(df, outcome, size), numbers(df, outcome, "outcome", missing=True)), family))
 
 
 def _trial(panel: _Panel, family: str) -> Trial:
+    exposure = panel.exposure
     return Trial(
         Cells(panel.n, panel.outcome[..., None]),
-        (panel.exposure > 0).astype(float),
-        panel.exposure,
+        (exposure > 0).astype(float),
+        exposure,
         family,
         panel.clusters,
         None,
@@ -84,21 +81,36 @@ def _trial(panel: _Panel, family: str) -> Trial:
     )
 
 
-def _panel(rows: pd.DataFrame) -> _Panel:
-    starts = rows.groupby("cluster")["first"].first().to_dict()
-    order = sorted(map(str, starts), key=lambda name: (starts[name], name))
-    periods = np.unique(rows["period"].to_numpy())
-    at = (rows["cluster"].map({name: i for i, name in enumerate(order)}).to_numpy(dtype=np.int64), np.searchsorted(periods, rows["period"]))
-    n, outcome = np.zeros((len(order), len(periods))), np.zeros((len(order), len(periods)))
-    n[at], outcome[at] = rows["n"], np.nan_to_num(rows["outcome"].to_numpy())
-    return _Panel(tuple(order), np.array([starts[name] for name in order]), periods, n, outcome)
+class _Rows(NamedTuple):
+    """Names of clusters ``(I,)`` and periods ``(T,)``, where each row belongs ``(R,)``, and the first treated period it states."""
+
+    names: list[str]
+    cluster: NDArray[np.int64]
+    periods: Array
+    period: NDArray[np.int64]
+    first: Array
+
+    @property
+    def starts(self) -> Array:
+        """First treated period ``(I,)``, as the last row of each cluster has it."""
+        starts = np.empty(len(self.names))
+        starts[self.cluster] = self.first
+        return starts
 
 
-def _labels(names: pd.Series) -> pd.Categorical:
-    """Names of clusters as text, each made once."""
+def _panel(rows: _Rows, weights: Array, outcomes: Array) -> _Panel:
+    order = np.lexsort((np.array(rows.names), rows.starts))
+    at = (np.argsort(order)[rows.cluster], rows.period)
+    n, outcome = np.zeros((2, len(order), len(rows.periods)))
+    n[at], outcome[at] = weights, np.nan_to_num(outcomes)
+    return _Panel(tuple(rows.names[i] for i in order), rows.starts[order], rows.periods, n, outcome)
+
+
+def _labels(names: pd.Series) -> tuple[list[str], NDArray[np.int64]]:
+    """Names of clusters as text, and which of them each row has."""
     codes, values = pd.factorize(names)
-    own, known = pd.factorize(np.array([label(value) for value in values], dtype=object))
-    return pd.Categorical.from_codes(own[codes], known)
+    own, known = pd.factorize(np.array([label(value) for value in values.tolist()], dtype=object))
+    return known.tolist(), own[codes]
 
 
 def _starts(df: pd.DataFrame, column: str) -> Array:
@@ -123,12 +135,14 @@ def _weights(df: pd.DataFrame, outcome: str, size: str | None) -> Array:
     return weights
 
 
-def _check_rows(rows: pd.DataFrame) -> None:
-    twice = rows.loc[rows.duplicated(["cluster", "period"], keep=False), ["cluster", "period"]].drop_duplicates()
-    if len(twice):
-        cells = [f"{c}, {label(t)}" for c, t in twice.itertuples(index=False)]
+def _check_rows(rows: _Rows) -> None:
+    cell = rows.cluster * len(rows.periods) + rows.period
+    twice = np.bincount(cell)[cell] > 1
+    if twice.any():
+        first = dict.fromkeys(zip(rows.cluster[twice].tolist(), rows.period[twice].tolist(), strict=True))
+        cells = [f"{rows.names[i]}, {label(float(rows.periods[t]))}" for i, t in first]
         raise DataError(f"{len(cells)} cluster-periods have more than one row: {listing(cells)}. Aggregate them first.")
-    refuse_twins(rows["cluster"].unique().tolist())
-    changing = rows.groupby("cluster")["first"].nunique()
-    if (changing > 1).any():
-        raise DataError(f"first_treated changes within {listing(list(changing.index[changing > 1]))}. A cluster is first treated once.")
+    refuse_twins(rows.names)
+    changing = sorted({rows.names[i] for i in rows.cluster[rows.first != rows.starts[rows.cluster]]})
+    if changing:
+        raise DataError(f"first_treated changes within {listing(changing)}. A cluster is first treated once.")
