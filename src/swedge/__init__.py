@@ -34,10 +34,12 @@ from swedge.estimators import (
     FixedEffects,
     MarginalEffect,
     MixedModel,
+    ProfileIntervals,
     TwoWayFixedEffects,
     WithinPeriod,
     aliasing,
     exposure_weights,
+    profile_intervals,
 )
 from swedge.inference import (
     CellInfluence,
@@ -145,6 +147,7 @@ __all__ = [
     "PlaceboTest",
     "PlanError",
     "PooledEstimate",
+    "ProfileIntervals",
     "ProportionalDecay",
     "RandomEffects",
     "RandomisationTest",
@@ -182,6 +185,7 @@ __all__ = [
     "pool",
     "power_over_allocations",
     "power_surface",
+    "profile_intervals",
     "required_clusters",
     "required_size",
     "simulate_grid",

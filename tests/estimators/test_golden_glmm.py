@@ -120,13 +120,13 @@ def test_links_and_nodes(row: pd.Series) -> None:
 @pytest.mark.parametrize(
     "row", each(LINKS[(LINKS.nodes == 1) & (LINKS.family == "binomial") & (LINKS.var_cluster > 1e-6)], "dataset", "link")
 )
-def test_both_laplace_approximations_lie_about_the_integral(row: pd.Series) -> None:
-    """Neither is nearer throughout, so that the choice is glmmTMB's: the curvature of the integrand itself."""
+def test_the_observed_information_is_nearer_to_the_integral_than_the_expected(row: pd.Series) -> None:
+    """Laplace's approximation with the curvature of the integrand itself, against glmer's, both measured from 25 nodes."""
     trial = trials.from_cells(data.trial_rows(row.dataset), "y_bin", row.family)
     fit = sw.MixedModel(sw.Exchangeable(), df="normal", link=row.link).fit(trial)
     whole = LINKS[(LINKS.dataset == row.dataset) & (LINKS.link == row.link) & (LINKS.nodes == 25)].iloc[0]
-    assert abs(fit.estimate - whole.estimate) < 0.02 * whole.std_error
-    assert abs(row.estimate - whole.estimate) < 0.02 * whole.std_error
+    assert abs(fit.estimate - whole.estimate) < 0.003 * whole.std_error
+    assert abs(fit.estimate - whole.estimate) < abs(row.estimate - whole.estimate) / 3
 
 
 @pytest.mark.parametrize("row", each(RATIOS, "dataset", "family", "model"))
@@ -140,4 +140,4 @@ def test_likelihood_ratios(row: pd.Series) -> None:
     assert result.statistic == pytest.approx(row.statistic, abs=1e-6)
     if profiled:  # lme4 interpolates its profile by a spline through points that are not those of the limits
         width = row.conf_high - row.conf_low
-        assert result.conf_int == pytest.approx([row.conf_low, row.conf_high], abs=2e-3 * width)
+        assert result.conf_int == pytest.approx([row.conf_low, row.conf_high], abs=5e-4 * width)

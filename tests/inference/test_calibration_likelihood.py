@@ -31,7 +31,7 @@ SIZE = {
     "ratio, between-within": (0.038, 0.064, 0.078),
     "ratio, clusters": (0.001, 0.004, 0.009),
 }
-BOOTSTRAP = (0.05, 0.05, 0.05)
+BOOTSTRAP = (0.050, 0.048, 0.056)
 NOISE = (0.0, 0.1, 0.2)
 
 

@@ -34,7 +34,7 @@ def test_reference_p_is_that_of_f(df: str, freedom: float) -> None:
     trial = made("made_wedge", "binomial")
     result = LikelihoodRatioTest(df=df, interval=False).run(trial, BINARY)
     full = BINARY.fit(trial)
-    assert result.estimate == full.estimate and result.std_error == full.std_error
+    assert (result.estimate, result.std_error) == (full.estimate, full.std_error)
     assert result.p_value == pytest.approx(stats.f.sf(result.statistic, 1, freedom if np.isfinite(freedom) else 1e9), rel=1e-6)
     shown = "infinite" if df == "normal" else str(freedom)
     assert any(f"F with 1 and {shown} ({df}) degrees of freedom" in note for note in result.notes)
@@ -84,7 +84,7 @@ def test_law_a_failed_replicate_has_a_status_and_no_p() -> None:
         assert np.isnan(result.p_value).tolist() == [False, True]
 
 
-# The bootstrap ------------------------------------------------------------------------------------------------------------------------------
+# The bootstrap --------------------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("family", ["binomial", "gaussian", "poisson"])
@@ -92,12 +92,13 @@ def test_reference_p_counts_draws(family: str) -> None:
     trial = made("made_unequal", family)
     model = sw.MixedModel(sw.Exchangeable(), df="normal")
     result = ParametricBootstrapTest(draws=99, seed=4).run(trial, model)
-    assert result.reference is not None and result.reference.shape == (99,)
+    assert np.shape(result.reference) == (99,)
     assert result.p_value == pytest.approx(((result.reference >= result.statistic).sum() + 1) / 100)
     assert result.min_p == 0.01
     assert result.statistic == LikelihoodRatioTest(interval=False).run(trial, model).statistic
     again = ParametricBootstrapTest(draws=99, seed=4, interval=False).run(trial, model)
-    assert (again.reference == result.reference).all() and np.isnan(again.conf_int).all()
+    assert (again.reference == result.reference).all()
+    assert np.isnan(again.conf_int).all()
     other = ParametricBootstrapTest(draws=99, seed=5, interval=False).run(trial, model)
     assert not (other.reference == result.reference).all()
 
@@ -179,7 +180,7 @@ def test_law_draws_with_individual_covariates() -> None:
     assert 1 / 40 <= result.p_value <= 1
 
 
-# Power and bad input ------------------------------------------------------------------------------------------------------------------------
+# Power and bad input --------------------------------------------------------------------------------------------------------------------
 
 
 def test_law_both_tests_work_in_power() -> None:

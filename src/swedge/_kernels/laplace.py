@@ -69,7 +69,8 @@ class LatentModel:
         """A slot table added up over cells, ``(R, I, T)``."""
         if self.period is None:
             return table
-        return np.asarray((table.swapaxes(0, 1) @ self._here).swapaxes(0, 1), dtype=np.float64)
+        sums: Array = table.swapaxes(0, 1) @ self._here
+        return sums.swapaxes(0, 1)
 
     def spread(self, table: Array) -> Array:
         """A cell table looked up for every slot, ``(R, I, J)``."""

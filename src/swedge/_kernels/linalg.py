@@ -55,7 +55,7 @@ def _identity_unless(keep: Flags, m: Array) -> Array:
 
 
 def small_inverse(m: Array) -> tuple[Array, Array]:
-    """Inverses and log determinants of positive definite ``m (..., k, k)``; nan where an entry is not finite, or rounding leaves no inverse.
+    """Inverses and log determinants of positive definite ``m (..., k, k)``; nan where one has no inverse.
 
     By formula up to 2 x 2, where a call for each matrix would cost more than its arithmetic.
     """

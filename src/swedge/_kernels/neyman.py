@@ -1,7 +1,7 @@
-"""Variance over random treatment timing of weighted sums of cohort means, and the adjustment for a baseline that makes it smallest.
+"""Variance over random treatment timing of weighted sums of clusters' outcomes, and the adjustment for a baseline that makes it smallest.
 
-Clusters of cohort `c` are a simple random sample of ``N_c`` clusters, so ``sum_c L_c m_c`` has variance ``sum_c L_c S_c L_c' / N_c`` less a
-term in the spread of the effects, which is not identified. Leaving that term out is conservative; what periods before any treatment predict
+Clusters of cohort `c` are a simple random sample, so where each of its ``N_c`` clusters has the weights ``L_c (T,)`` over its outcomes, their
+sum has variance ``sum_c N_c L_c S_c L_c'`` less a term in the spread of the effects, which is not identified. Leaving that term out is conservative; what periods before any treatment predict
 of the effects' spread bounds it from below.
 
 References
@@ -19,7 +19,7 @@ Array = NDArray[np.float64]
 # A baseline difference whose variance is below this share of the outcome's own does not vary.
 STILL = 1e-12
 # Directions of the early periods' covariance below this share of its largest one are rounding.
-NULL = 1e-15
+NULL = 1e-8
 
 
 def neyman(slopes: Array, spread: Array, count: Array) -> Array:
@@ -28,21 +28,20 @@ def neyman(slopes: Array, spread: Array, count: Array) -> Array:
     Parameters
     ----------
     slopes : (..., J, C, T)
-        Weights on cohort means.
+        Weights of one cluster of each cohort.
     spread : (..., C, T, T)
         Covariance of clusters' outcomes within each cohort.
     count : (..., C)
-        Clusters of each cohort; one without any weighs nothing.
+        Clusters of each cohort.
     """
     by_cohort = np.swapaxes(slopes, -3, -2)
-    return np.asarray((_shared(count)[..., None, None] * (by_cohort @ spread @ np.swapaxes(by_cohort, -1, -2))).sum(-3))
+    return np.asarray((count[..., None, None] * (by_cohort @ spread @ np.swapaxes(by_cohort, -1, -2))).sum(-3))
 
 
 def efficient_slope(later: Array, earlier: Array, spread: Array, count: Array) -> Array:
     """The multiple ``(..., J)`` of ``earlier`` that, taken from ``later``, leaves the least variance; 1 where `earlier` does not vary."""
     across = np.swapaxes(earlier, -3, -2) @ spread
-    share = _shared(count)[..., None]
-    with_earlier, with_later = ((share * (across * np.swapaxes(side, -3, -2)).sum(-1)).sum(-2) for side in (earlier, later))
+    with_earlier, with_later = ((count[..., None] * (across * np.swapaxes(side, -3, -2)).sum(-1)).sum(-2) for side in (earlier, later))
     own = np.einsum("...jj->...j", neyman(later, spread, count))
     moves = with_earlier > STILL * own
     return np.asarray(np.where(moves, with_later / np.where(moves, with_earlier, 1.0), 1.0))
@@ -58,7 +57,7 @@ def predicted_spread(slopes: Array, spread: Array, count: Array, early: NDArray[
     inverse = np.linalg.pinv(before, rcond=NULL, hermitian=True)
     fitted = inverse @ np.where(early[..., None, :, None], spread, 0.0)
     held = (count > 0)[..., None, None]
-    gradient = (held * (fitted @ np.moveaxis(slopes, -3, -1))).sum(-3)
+    gradient = (count[..., None, None] * (fitted @ np.moveaxis(slopes, -3, -1))).sum(-3)
     typical = (held * before).sum(-3) / held.sum(-3)
     return np.asarray(np.swapaxes(gradient, -1, -2) @ typical @ gradient / count.sum(-1)[..., None, None])
 
@@ -75,6 +74,3 @@ def apart(scatter: Array, count: Array) -> Array:
     left = np.where(count == 1, np.nan, np.maximum(count - 1, 1.0))
     return np.asarray(scatter / left[..., None, None])
 
-
-def _shared(count: Array) -> Array:
-    return np.divide(1.0, count, out=np.zeros_like(count), where=count > 0)

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
+# Ratios to write along an axis of their logarithms, which is short or long.
+SHORT, LONG = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.2, 1.5, 2.0, 3.0), (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0)
+
 
 def draw_forest(labels: Sequence[str], estimates: Array, limits: Array, xlabel: str, ax: Axes | None = None, null: float = 0.0) -> Axes:
     """Draw one row an estimate, from the top; the dashed line is `null`, no effect.
@@ -44,6 +47,16 @@ def draw_forest(labels: Sequence[str], estimates: Array, limits: Array, xlabel: 
     axes.set(xlim=(left, right), ylim=(len(labels) - 0.5, -0.5), xlabel=xlabel)
     axes.set_yticks(range(len(labels)), labels)
     axes.spines[["top", "right"]].set_visible(False)
+    return axes
+
+
+def add_ratios(axes: Axes, label: str) -> Axes:
+    """Write ratios along the top of axes whose values are their logarithms."""
+    low, high = axes.get_xlim()
+    ratios = [ratio for ratio in (SHORT if high - low < np.log(10) else LONG) if low < np.log(ratio) < high]
+    top = axes.secondary_xaxis("top")
+    top.set_xticks([float(np.log(ratio)) for ratio in ratios], [f"{ratio:g}" for ratio in ratios])
+    top.set_xlabel(label)
     return axes
 
 

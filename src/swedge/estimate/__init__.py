@@ -1,6 +1,7 @@
 """What an estimator is, what it returns, and the test that reads it as it stands."""
 
 from swedge.estimate.estimator import Estimator, LinearEstimator, refuse_failed
+from swedge.estimate.forest import forest
 from swedge.estimate.result import COLUMNS, SCALES, Estimate, Wording, assemble, quantile, two_sided_p
 from swedge.estimate.test import TestResult, WaldTest
 
@@ -14,6 +15,7 @@ __all__ = [
     "WaldTest",
     "Wording",
     "assemble",
+    "forest",
     "quantile",
     "refuse_failed",
     "two_sided_p",

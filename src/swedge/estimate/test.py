@@ -36,6 +36,8 @@ class TestResult:
         Statistics under the permitted allocations, ``(R, ...)``, the observed one among them.
     n_allocations : int
         How many allocations the reference holds; 0 for a test without one.
+    scale : str
+        Scale of the estimate and the interval, as in `Estimate`.
     """
 
     __test__ = False
@@ -55,6 +57,7 @@ class TestResult:
     offered_conf_int: Array | None = None
     notes: tuple[str, ...] = ()
     std_error: Array | None = None
+    scale: str = "identity"
 
     def rejects(self, alpha: float = 0.05) -> NDArray[np.bool_]:
         """Whether each replicate has p at most `alpha`; a failed fit does not."""
@@ -128,4 +131,5 @@ class WaldTest:
             self.level,
             notes=fit.notes,
             std_error=first(fit.std_error),
+            scale=fit.scale,
         )

@@ -7,6 +7,7 @@ from swedge.estimators.gee import GEE
 from swedge.estimators.identification import Aliasing, aliasing
 from swedge.estimators.marginal import MarginalEffect
 from swedge.estimators.mixed import MixedModel
+from swedge.estimators.profile import ProfileIntervals, profile_intervals
 from swedge.estimators.weighing import ExposureWeights, exposure_weights
 
 __all__ = [
@@ -17,8 +18,10 @@ __all__ = [
     "FixedEffects",
     "MarginalEffect",
     "MixedModel",
+    "ProfileIntervals",
     "TwoWayFixedEffects",
     "WithinPeriod",
     "aliasing",
     "exposure_weights",
+    "profile_intervals",
 ]

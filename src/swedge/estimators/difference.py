@@ -34,12 +34,13 @@ DF_WORDS = {"satterthwaite": "Satterthwaite", "clusters": "clusters minus 1", "n
 class CellEffects(NamedTuple):
     """What an estimator builds: ``terms (K,)``, ``weights (..., K, I, T)`` over cell means, and what the terms estimate.
 
-    A term called "overall" comes first and sums up the others; tests and power read it.
+    A term called "overall" comes first and sums up the others; tests and power read it. `notes` say what was left out.
     """
 
     terms: tuple[str, ...]
     weights: Array
     estimand: str
+    notes: tuple[str, ...] = ()
 
     @property
     def summed_up(self) -> bool:
@@ -128,7 +129,7 @@ class DifferenceInDifferences(LinearEstimator):
         """Estimates and their variance, by the weights of cells."""
         built, y = self.build(trial), about_centre(trial)
         estimate = (built.weights * y[..., None, :, :]).sum((-2, -1))
-        return TermNumbers(built.terms, estimate, *self._covariance(trial, built, y), built.estimand)
+        return TermNumbers(built.terms, estimate, *self._covariance(trial, built, y), built.estimand, built.notes)
 
     def _covariance(self, trial: Trial, built: CellEffects, y: Array) -> tuple[Array, Array]:
         if self.vcov == "influence":

@@ -26,6 +26,8 @@ Array = NDArray[np.float64]
 CONTROLS = ("not_yet", "never")
 # A combination of effects that the columns reproduce to less than this is not identified by them.
 APART = 1e-6
+# Directions of the effects' columns with less than this share of the largest one's sum of squares are those of two-way effects.
+RANK = 1e-10
 
 
 class Saturated(NamedTuple):
@@ -85,7 +87,8 @@ class ExtendedTwoWay(DifferenceInDifferences):
         reproduced = contrasts @ (fit.weights @ fit.columns.swapaxes(-1, -2))
         known = (np.abs(reproduced - contrasts) < APART).all(-1)[..., None]
         weights = np.where(known, contrasts @ fit.weights, np.nan)
-        return CellEffects(found.terms, weights.reshape((*weights.shape[:-1], *trial.n.shape[-2:])), found.estimand)
+        tables = weights.reshape((*weights.shape[:-1], *trial.n.shape[-2:]))
+        return CellEffects(found.terms, tables, found.estimand, lost_cells(trial, cells))
 
     def influence(self, trial: Trial) -> Array:
         """What each cluster adds to each term's error, ``(..., K, I)``, the small-sample factor among it."""
@@ -98,9 +101,6 @@ class ExtendedTwoWay(DifferenceInDifferences):
         parameters = fit.rank + (seen.sum(-2) > 0).sum(-1)
         factor = clustered_factor(seen.any(-1).sum(-1), seen.sum((-2, -1)), parameters)
         return np.asarray((self.build(trial).weights * left[..., None, :, :]).sum(-1) * np.sqrt(factor)[..., None, None])
-
-    def _notes(self, trial: Trial) -> tuple[str, ...]:
-        return lost_cells(trial, treated_cells(trial, self.controls))
 
     def _named(self) -> str:
         against = "clusters not yet treated" if self.controls == "not_yet" else "never-treated clusters"
@@ -127,8 +127,9 @@ def _saturated(cells: TreatedCells) -> Saturated:
     seen = cells.cohorts.seen.astype(float)
     free = freed(_members(cells), seen[..., None, :, :])
     columns = free.reshape((*free.shape[:-2], -1))
-    weights = np.linalg.pinv(columns.swapaxes(-1, -2), rcond=1e-9)
-    return Saturated(columns, weights, np.linalg.matrix_rank(columns, rtol=1e-9))
+    gram = columns @ columns.swapaxes(-1, -2)
+    weights = np.linalg.pinv(gram, rcond=RANK, hermitian=True) @ columns
+    return Saturated(columns, weights, np.linalg.matrix_rank(gram, rtol=RANK, hermitian=True))
 
 
 def _with_leads(weights: Array, cells: TreatedCells, fit: Saturated) -> Array:

@@ -68,10 +68,10 @@ class Imputed(DifferenceInDifferences):
         found = averaged(cells, trial, self.aggregate)
         weights = freed(found.weights, cells.untreated[..., None, :, :])
         if not self.leads:
-            return CellEffects(found.terms, weights, found.estimand)
+            return CellEffects(found.terms, weights, found.estimand, lost_cells(trial, cells))
         before = tuple(f"event {-e}" for e in range(self.leads, 0, -1))
         parts = (weights[..., :1, :, :], self._leads(cells).weights, weights[..., 1:, :, :])
-        return CellEffects((found.terms[0], *before, *found.terms[1:]), _joined(parts), found.estimand)
+        return CellEffects((found.terms[0], *before, *found.terms[1:]), _joined(parts), found.estimand, lost_cells(trial, cells))
 
     def influence(self, trial: Trial) -> Array:
         """What each cluster adds to each term's error, ``(..., K, I)``."""
@@ -85,9 +85,6 @@ class Imputed(DifferenceInDifferences):
 
     def _cells(self, trial: Trial) -> TreatedCells:
         return treated_cells(trial)
-
-    def _notes(self, trial: Trial) -> tuple[str, ...]:
-        return lost_cells(trial, self._cells(trial))
 
     def _members(self, cells: TreatedCells) -> Array:
         """Untreated cells by event time, ``(..., L, I, T)``."""

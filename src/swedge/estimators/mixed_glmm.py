@@ -165,7 +165,7 @@ def few_clusters(trial: Trial, correlation: Correlation) -> list[str]:
             " cluster-by-period noise."
         ]
     return [
-        f"With {count} clusters the variances of random effects are estimated too small: in Family Safeguarding trials (5 clusters, noise of"
+        f"With {count} clusters the variances of random effects come out too small: in Family Safeguarding trials (5 clusters, noise of"
         " 0, .1 and .2 between cluster-periods) this model's z test rejects a true null in 6, 9 and 11%, with between-within df in 4, 7 and"
-        " 9% (its likelihood ratio in 4, 6 and 8%), with clusters minus 2 df in 1% or less. ParametricBootstrapTest stands beside them."
+        " 9% (its likelihood ratio in 4, 6 and 8%), with clusters minus 2 df in 1% or less. ParametricBootstrapTest holds 5%."
     ]

@@ -99,7 +99,7 @@ class StackedDiD(DifferenceInDifferences):
         overall = weights[..., self.events >= 0, :, :].mean(-3, keepdims=True)
         terms = ("overall", *(f"event {e}" for e in self.events))
         estimand = "average effect on the treated, by periods since treatment"
-        return CellEffects(terms, np.concatenate([overall, weights], -3), estimand)
+        return CellEffects(terms, np.concatenate([overall, weights], -3), estimand, self._outside(trial))
 
     def influence(self, trial: Trial) -> Array:
         """What each cluster adds to each term's error, ``(..., K, I)``, the small-sample factor among it."""
@@ -160,7 +160,8 @@ class StackedDiD(DifferenceInDifferences):
         parameters = 2 * window if self.weigh == "treated" else experiments * window + window - 1
         return clustered_factor(inside.any(-2).sum(-1), inside.sum((-2, -1)) * window, np.asarray(parameters))
 
-    def _notes(self, trial: Trial) -> tuple[str, ...]:
+    def _outside(self, trial: Trial) -> tuple[str, ...]:
+        """A note on groups whose window leaves the panel."""
         starts = cohorts(trial)
         outside = [str(trial.periods[g]) for g in starts.dates if not self._inside(g, starts.periods)]
         if not outside:

@@ -142,6 +142,7 @@ class WildBootstrapTest:
             n_allocations=vectors.count,
             notes=(*fit.notes, *self._notes(samples, vectors)),
             std_error=shown(samples.std_error),
+            scale=fit.scale,
         )
 
     def _unit(self, samples: WildSamples) -> Array:

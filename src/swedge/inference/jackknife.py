@@ -32,13 +32,10 @@ class JackknifeResult(TestResult):
     left_out : ndarray (I, ...)
         The estimate without each cluster; nan for a cluster without data.
     clusters : tuple of str
-    scale : str
-        Scale of the estimates: "identity", "logit" or "log".
     """
 
     left_out: Array | None = None
     clusters: tuple[str, ...] = ()
-    scale: str = "identity"
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """The estimate of one trial with its interval, and the estimates without each cluster."""
@@ -127,7 +124,7 @@ class JackknifeTest:
             "test": "jackknife" if self.centre == "estimate" else "jackknife (about the mean)",
             "notes": (*trial.notes, f"Standard error from {clusters.max():.0f} fits without one cluster each, t with clusters minus 1 df."),
         }
-        return JackknifeResult(**known, left_out=left_out, clusters=trial.clusters, scale=fit.scale)
+        return JackknifeResult(**known, left_out=left_out, clusters=trial.clusters)
 
 
 def _standard_error(left_out: Array, centre: Array | None, clusters: Array) -> Array:

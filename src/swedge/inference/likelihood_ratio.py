@@ -91,6 +91,7 @@ class LikelihoodRatioTest:
             self.level,
             notes=(*ratio.fit.notes, *self._notes(df)),
             std_error=ratio.fit.std_error,
+            scale=ratio.fit.scale,
         )
 
     def _freedom(self, trial: Trial, ratio: Ratio) -> Array:

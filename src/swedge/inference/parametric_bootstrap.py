@@ -101,6 +101,7 @@ class ParametricBootstrapTest:
             1 / (self.draws + 1),
             notes=(*ratio.fit.notes, *notes),
             std_error=ratio.fit.std_error,
+            scale=ratio.fit.scale,
         )
 
     def _stacked(self, trial: Trial, ratio: Ratio) -> TestResult:

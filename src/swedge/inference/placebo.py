@@ -90,6 +90,7 @@ class PlaceboTest:
             reference,
             len(reference),
             notes=(note, *self._caveats(reference)),
+            scale=estimator.scale(trial),
         )
 
     def _caveats(self, reference: Array) -> tuple[str, ...]:

@@ -111,6 +111,7 @@ class RandomisationTest:
             len(sequences),
             exact and not _uncollected(trial),
             notes=_notes(trial, estimator, reference, exact),
+            scale=estimator.scale(trial),
         )
         wanted = self.interval if self.interval is not None else not trial.shape
         return self._with_interval(result, trial, estimator, sequences) if wanted else result
@@ -146,11 +147,11 @@ class RandomisationTest:
 
     def _accepted(self, result: TestResult, trial: Trial, estimator: Estimator, sequences: NDArray[np.int64], alpha: float) -> Accepted:
         extra = 0 if _enumerated(trial, sequences) else 1
-        linear = isinstance(estimator, LinearEstimator) and estimator.fixed_weights
-        if linear and self.statistic == "estimate" and result.reference is not None:
+        shown = result.reference if self.statistic == "estimate" else None
+        if isinstance(estimator, LinearEstimator) and estimator.fixed_weights and shown is not None:
             slopes = estimator.reference(trial, sequences, trial.arm)
             unit = float(self._unit(trial, estimator))
-            return accepted_effects(result.reference, slopes, float(result.statistic), alpha, extra, unit)
+            return accepted_effects(shown, slopes, float(result.statistic), alpha, extra, unit)
         return self._search(result, trial, estimator, sequences, alpha)
 
     def _p(self, trial: Trial, estimator: Estimator, sequences: NDArray[np.int64], effects: Array) -> tuple[Array, NDArray[np.bool_]]:

@@ -1,0 +1,269 @@
+"""Efficient estimation where the timing of treatment is random: a baseline difference is taken out, by as much as lowers the variance most."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from swedge._kernels.cohort_moments import moments
+from swedge._kernels.linear_robust import linear_robust
+from swedge._kernels.neyman import apart, efficient_slope, neyman, pooled, predicted_spread
+from swedge.errors import FitError, nearest
+from swedge.estimators.aggregation import ESTIMANDS, averages, weigh
+from swedge.estimators.by_group_time import identified
+from swedge.estimators.cohorts import Cohorts, cohorts
+from swedge.estimators.comparisons import TwoWayFixedEffects
+from swedge.estimators.difference import ROBUST, CellEffects, DifferenceInDifferences, TermNumbers, about_centre
+from swedge.estimators.group_times import Classes, GroupTimes, classes_of, for_cells, for_clusters, pairs_of
+from swedge.trial import Trial
+
+Array = NDArray[np.float64]
+
+KINDS = {"simple": "simple", "cohort": "group", "calendar": "calendar", "event": "dynamic"}
+CHOICES: dict[str, tuple[str | None, ...]] = {
+    "aggregate": tuple(KINDS),
+    "controls": ("not_yet", "last"),
+    "pool": (None, "never", "cohorts", "trial"),
+}
+CONTROLS = {"not_yet": "not-yet-treated", "last": "last-treated"}
+POOLED = {
+    "cohorts": "Cohorts share one covariance of outcomes, pooled over their own means.",
+    "trial": "No cohort has two clusters: the covariance of outcomes is that of all clusters, a constant effect taken out of them.",
+}
+
+
+class _Compared(NamedTuple):
+    """``terms (J,)`` with the weights of a cluster of each class in treated periods and, unscaled, in base periods, ``(..., J, C, T)``."""
+
+    terms: tuple[str, ...]
+    later: Array
+    earlier: Array
+    classes: Classes
+    count: Array
+
+
+class _Efficient(NamedTuple):
+    """A comparison with the multiple ``beta (..., J)`` of its baseline taken out, the spread of outcomes and how it was pooled."""
+
+    compared: _Compared
+    beta: Array
+    spread: Array
+    pooled: frozenset[str]
+
+    @property
+    def slopes(self) -> Array:
+        """Weights of a cluster of each class, ``(..., J, C, T)``."""
+        return np.asarray(self.compared.later - self.beta[..., None, None] * self.compared.earlier)
+
+    @property
+    def cells(self) -> Array:
+        """Weights on cell means, ``(..., J, I, T)``."""
+        slopes, label = self.slopes, self.compared.classes.label
+        return for_cells(slopes, np.broadcast_to(label, (*slopes.shape[:-3], label.shape[-1])))
+
+
+@dataclass(frozen=True)
+class RothSantAnna(DifferenceInDifferences):
+    """Difference of means after treatment minus `beta` times the difference just before it, for random timing of treatment.
+
+    Every cohort is compared with clusters not treated yet. Where dates are drawn at random, any `beta` gives an unbiased estimate: 1 is
+    difference-in-differences, 0 compares means after treatment alone, and the efficient one is a regression coefficient that the data
+    give. A cluster's own level stays in the estimate unless `beta` is 1, so timing has to be random: parallel trends are not enough.
+
+    Parameters
+    ----------
+    aggregate : {"simple", "cohort", "calendar", "event"}
+        The overall effect over treated cluster-periods; or averages by cohort, by calendar period or by periods since treatment, with
+        their own average first. Each term has its own efficient `beta`.
+    beta : float, optional
+        The multiple. Left out, the efficient one is estimated, and the weights of cells depend on the outcomes.
+    controls : {"not_yet", "last"}
+        All clusters not treated yet (Callaway and Sant'Anna's with ``beta=1``), or the cohort treated last or never (Sun and Abraham's).
+    pool : {"never", "cohorts", "trial"}, optional
+        Whose covariance of outcomes over periods `beta` and the Neyman variance are made of: each cohort's own, as published, which needs
+        two clusters in each; one pooled over cohorts; or that of all clusters, a constant effect taken out. Left out, the first of them
+        that exists; a note says which.
+    vcov : {"CR0", "CR1", "CR2", "CR3", "neyman", "adjusted"}
+        "neyman" is the conservative variance over random timing, "adjusted" the same less what early outcomes predict of the effects'
+        spread. The cluster-robust ones take an estimated `beta` as known.
+    df : {"satterthwaite", "clusters", "normal"}
+
+    Raises
+    ------
+    FitError
+        For a choice that does not exist, or where ``pool="never"`` meets a cohort of one cluster.
+    DataError
+        If no clean comparison is left.
+
+    Notes
+    -----
+    Clusters that are not observed in every period, or treated from the first one on, are left out.
+
+    References
+    ----------
+    Roth J, Sant'Anna PHC (2023). Efficient estimation for staggered rollout designs. Journal of Political Economy Microeconomics 1,
+    669-709.
+
+    Examples
+    --------
+    >>> import numpy as np, swedge as sw
+    >>> from swedge.estimators.roth_santanna import RothSantAnna
+    >>> allocation = sw.Design.stepped_wedge(clusters=8, periods=5).randomise(seed=0)
+    >>> y = np.random.default_rng(0).standard_normal((8, 5)) + 2 * allocation.treatment
+    >>> fit = RothSantAnna().fit(sw.Trial.from_cells(np.ones((8, 5)), y, allocation))
+    >>> bool(abs(fit.estimate - 2) < 3 * fit.std_error)
+    True
+    """
+
+    aggregate: str = "simple"
+    beta: float | None = None
+    controls: str = "not_yet"
+    pool: str | None = None
+
+    vcovs: ClassVar[tuple[str, ...]] = (*ROBUST, "neyman", "adjusted")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name, allowed in CHOICES.items():
+            value = getattr(self, name)
+            if value not in allowed:
+                raise FitError(f"{name}={value!r}; expected one of {', '.join(map(str, allowed))}.{nearest(str(value), allowed)}")
+        number = isinstance(self.beta, int | float) and not isinstance(self.beta, bool) and math.isfinite(self.beta)
+        if self.beta is not None and not number:
+            raise FitError(f"beta={self.beta!r}; expected a number such as 1 (difference-in-differences), or None for the efficient one.")
+
+    @property
+    def fixed_weights(self) -> bool:
+        """Whether `beta` is given, and not estimated."""
+        return self.beta is not None
+
+    def build(self, trial: Trial) -> CellEffects:
+        """Terms and their weights over cell means."""
+        return self._built(trial, _efficient(self, trial, self._compared(trial)))
+
+    def leading(self, trial: Trial) -> CellEffects:
+        """The overall effect alone."""
+        compared = self._compared(trial)
+        first = compared._replace(terms=("overall",), later=compared.later[..., :1, :, :], earlier=compared.earlier[..., :1, :, :])
+        return self._built(trial, _efficient(self, trial, first))
+
+    def coefficients(self, trial: Trial) -> Array:
+        """The multiple of the baseline difference that is taken out of each term, ``(..., J)``."""
+        return _efficient(self, trial, self._compared(trial)).beta
+
+    def _built(self, trial: Trial, found: _Efficient) -> CellEffects:
+        return CellEffects(found.compared.terms, found.cells, ESTIMANDS[KINDS[self.aggregate]])
+
+    def _compared(self, trial: Trial) -> _Compared:
+        whole = _whole(cohorts(trial))
+        pairs = pairs_of(whole, "universal", 0)
+        pairs = pairs if self.aggregate == "event" else pairs.take(pairs.event >= 0)
+        found, _, _ = identified(whole, pairs, classes_of(whole), self.controls, 0)
+        average = weigh(averages(KINDS[self.aggregate], found.pairs, trial.periods), found.size * found.usable)
+        later, earlier = (_placed(found, average.weights, at) for at in (found.pairs.time, found.pairs.base))
+        held = found.classes.seen.any(-1) & (found.classes.start > 0)
+        return _Compared(average.terms, later, earlier, found.classes, found.classes.count * held)
+
+    def _numbers(self, trial: Trial) -> TermNumbers:
+        found, y = _efficient(self, trial, self._compared(trial)), about_centre(trial)
+        cells = found.cells
+        estimate = (cells * y[..., None, :, :]).sum((-2, -1))
+        if self.vcov in ROBUST:
+            robust = linear_robust(self.vcov, cells, y, self.working_model(trial))
+            covariance, natural = robust.covariance, robust.df
+        else:
+            covariance, natural = self._neyman(found), np.empty(estimate.shape)
+        df = natural if self.df == "satterthwaite" else self._fixed(trial, natural)
+        return TermNumbers(found.compared.terms, estimate, covariance, df, ESTIMANDS[KINDS[self.aggregate]], self._told(trial, found))
+
+    def _neyman(self, found: _Efficient) -> Array:
+        compared, count = found.compared, found.compared.count
+        covariance = neyman(found.slopes, found.spread, count)
+        if self.vcov == "neyman":
+            return covariance
+        first = np.where(count > 0, compared.classes.start, compared.later.shape[-1]).min(-1)
+        early = np.arange(compared.later.shape[-1]) < first[..., None]
+        return covariance - predicted_spread(compared.later, found.spread, count, early)
+
+    def _told(self, trial: Trial, found: _Efficient) -> tuple[str, ...]:
+        """Clusters left out, how covariances were pooled, and what the multiples of the baseline are."""
+        whole = _whole(cohorts(trial))
+        lost = int((~whole.seen.any(-1) & (trial.n > 0).any(-1)).sum(-1).max())
+        early = int((whole.seen.any(-1) & (whole.start == 0)).sum(-1).max())
+        told = {
+            f"{lost} clusters are not observed in every period and are left out.": lost > 0,
+            f"{early} clusters are treated from the first period on and are left out.": early > 0,
+        }
+        estimated = () if self.beta is not None or trial.shape else (_multiples(found, self.vcov in ROBUST),)
+        return (*(note for note, holds in told.items() if holds), *(POOLED[how] for how in sorted(found.pooled)), *estimated)
+
+    def _named(self) -> str:
+        how = "the efficient multiple" if self.beta is None else f"{self.beta:g} times"
+        return (
+            f"Roth and Sant'Anna's estimator for random timing against {CONTROLS[self.controls]} clusters, {how} of the difference in the"
+            " last period before treatment taken out"
+        )
+
+
+def _multiples(found: _Efficient, robust: bool) -> str:
+    value = float(np.ravel(found.beta)[0])
+    known = " The standard error takes it as known." if robust else ""
+    return f"The estimated multiple of the baseline difference is {value:.3f} (1 would be difference-in-differences, 0 none).{known}"
+
+
+def _whole(found: Cohorts) -> Cohorts:
+    """Clusters that are observed in every period that has data at all; others as not observed."""
+    used = found.seen.any(-2, keepdims=True)
+    whole = (found.seen | ~used).all(-1, keepdims=True)
+    return Cohorts(found.start, found.seen & whole)
+
+
+def _placed(found: GroupTimes, weights: Array | None, at: NDArray[np.int64]) -> Array:
+    """Averages ``weights (..., J, K)`` of effects as weights of classes in the periods ``at (K,)``, ``(..., J, C, T)``."""
+    share, unit = np.swapaxes(found.share, -1, -2), np.eye(found.classes.seen.shape[-1])[at]
+    rows = np.nan_to_num(weights) if weights is not None else np.eye(len(at))
+    lost = 0.0 if weights is None else np.where(np.isnan(weights).any(-1), np.nan, 0.0)[..., None, None]
+    return np.stack([(rows[..., j, None, :] * share) @ unit for j in range(rows.shape[-2])], -3) + lost
+
+
+def _efficient(estimator: RothSantAnna, trial: Trial, compared: _Compared) -> _Efficient:
+    """The multiple of the baseline that is given, or the one with the least variance."""
+    if estimator.beta is not None and estimator.vcov in ROBUST:
+        beta = np.full((1,) * (compared.later.ndim - 2), float(estimator.beta))
+        return _Efficient(compared, beta, np.zeros((1, 1, 1)), frozenset())
+    spread, how = _spread(estimator.pool, trial, compared)
+    given = np.full(compared.later.shape[:-2], 0.0 if estimator.beta is None else float(estimator.beta))
+    beta = efficient_slope(compared.later, compared.earlier, spread, compared.count) if estimator.beta is None else given
+    return _Efficient(compared, beta, spread, how)
+
+
+def _spread(pool: str | None, trial: Trial, compared: _Compared) -> tuple[Array, frozenset[str]]:
+    """Covariance of outcomes over periods within each class, ``(..., C or 1, T, T)``, and how it was pooled."""
+    count, y = compared.count, about_centre(trial)
+    scatter = moments(compared.classes.label, count.shape[-1], y).scatter
+    each, some = (count != 1).all(-1), (count > 1).any(-1)
+    if pool == "never" or (pool is None and each.all()):
+        if not trial.shape and not each.all():
+            raise FitError("pool='never' needs two clusters in every cohort, and some have one. Use pool=None, which pools where it must.")
+        return apart(scatter, count), frozenset()
+    if pool == "cohorts" or (pool is None and some.all() and not each.any()):
+        if not trial.shape and not some.all():
+            raise FitError("pool='cohorts' needs a cohort of two clusters, and each has one. Use pool='trial', or give beta=.")
+        return pooled(scatter, count), frozenset({"cohorts"})
+    whole = _around_periods(trial, compared, y)
+    if pool == "trial":
+        return whole, frozenset({"trial"})
+    picked = np.where(each[..., None, None, None], apart(scatter, count), np.where(some[..., None, None, None], pooled(scatter, count), whole))
+    return picked, frozenset(how for how, holds in (("cohorts", (some & ~each).any()), ("trial", (~some).any())) if holds)
+
+
+def _around_periods(trial: Trial, compared: _Compared, y: Array) -> Array:
+    """Covariance ``(..., 1, T, T)`` of all clusters about the period means, a constant effect by two-way least squares taken out."""
+    held = for_clusters(compared.count[..., None, :], compared.classes.label)[..., 0, :] > 0
+    effect = TwoWayFixedEffects(weigh="equal").point(trial)
+    scatter = moments(np.where(held, 0, 1), 2, y - effect[..., None, None] * trial.arm).scatter[..., :1, :, :]
+    return np.asarray(scatter / np.maximum(held.sum(-1) - 1.0, 1.0)[..., None, None, None])
