@@ -20,7 +20,7 @@ help:
 	@echo "make demo       the Family Safeguarding trial from schedule to report, in demo/ (ARGS=... is passed on)"
 	@echo "make test       lint, types, floors, tests, doctests, examples and notebooks"
 	@echo "make cover      the tests with branch coverage"
-	@echo "make calibrate  the long simulations: type I error, coverage, uniform p"
+	@echo "make calibrate  the long simulations: type I error, coverage, uniform p; and their table in docs/validation.md"
 	@echo "make bench      timings"
 	@echo "make docs       the documentation, in docs/_build/html"
 	@echo "make pictures   the pictures of the README and the documentation"
@@ -61,6 +61,7 @@ cover: $(VENV)/.dev
 
 calibrate: $(VENV)/.dev
 	$(RUN) -m pytest -n $(JOBS) -m calibration $(ARGS)
+	$(RUN) docs/make_calibration.py 10000 $(JOBS)
 
 bench: $(VENV)/.dev
 	$(RUN) benchmarks/run.py $(ARGS)

@@ -86,7 +86,11 @@ def from_fixest(name: str, output: Any) -> Iterator[Row]:
             elif kind == "catt":
                 yield "", f"group {numbers[1]}, time {int(numbers[1]) + int(numbers[0])}", row["estimate"], row["se"]
             else:
-                yield ("group", f"group {numbers[0]}", row["estimate"], row["se"]) if numbers else ("simple", "overall", row["estimate"], row["se"])
+                yield (
+                    ("group", f"group {numbers[0]}", row["estimate"], row["se"])
+                    if numbers
+                    else ("simple", "overall", row["estimate"], row["se"])
+                )
 
 
 def rows_of(record: dict[str, Any]) -> Iterator[Row]:

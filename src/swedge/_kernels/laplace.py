@@ -63,7 +63,7 @@ class LatentModel:
     def _here(self) -> Array:
         """Which cell each slot belongs to, ``(I, J, T)``."""
         assert self.period is not None
-        return (self.period[..., None] == np.arange(self.loadings.arm.shape[-1])).astype(float)
+        return np.asarray(self.period[..., None] == np.arange(self.loadings.arm.shape[-1]), dtype=np.float64)
 
     def cells(self, table: Array) -> Array:
         """A slot table added up over cells, ``(R, I, T)``."""

@@ -62,6 +62,13 @@ class _Search:
                 self.inverse[now] = _inverse(information(self.model.take(now), self.theta[now], self.u[now]))
             self._turn()
 
+    def improve(self, other: _Search) -> None:
+        """Take over the replicates in which the other search converged and came higher, or in which this one did not converge."""
+        stuck = ~(self.decrement < NEARLY)
+        better = (other.decrement < NEARLY) & (stuck | (other.value > self.value))
+        self.theta[better], self.u[better] = other.theta[better], other.u[better]
+        self.value[better], self.decrement[better] = other.value[better], other.decrement[better]
+
     def _turn(self) -> None:
         """One candidate for every replicate still active."""
         now, p = self.active, self.model.slots.x.shape[1]
@@ -99,11 +106,18 @@ def _bfgs(inverse: Array, moved: Array, turned: Array) -> Array:
 
 def fit_latent(model: LatentModel, beta: Array, status: NDArray[np.int8]) -> LatentFit:
     """Maximise from coefficients ``beta (R, p)``; a replicate whose `status` says that they cannot be found is not gone on with."""
-    theta = np.broadcast_to(model.loadings.start, (len(beta), len(model.loadings.names)))
     sound = np.isin(status, GOES_ON) & np.isfinite(beta).all(-1)
-    search = _Search(model, np.concatenate([np.where(sound[:, None], beta, 0.0), theta], -1), sound)
+    begin = np.where(sound[:, None], beta, 0.0)
+    first, *others = (_searched(model, begin, theta, sound) for theta in model.loadings.starts)
+    for other in others:
+        first.improve(other)
+    return _finish(model, first, status)
+
+
+def _searched(model: LatentModel, beta: Array, theta: Array, sound: NDArray[np.bool_]) -> _Search:
+    search = _Search(model, np.concatenate([beta, np.broadcast_to(theta, (len(beta), len(theta)))], -1), sound)
     search.run()
-    return _finish(model, search, status)
+    return search
 
 
 def _finish(model: LatentModel, search: _Search, start: NDArray[np.int8]) -> LatentFit:

@@ -19,8 +19,8 @@ from swedge._kernels.linalg import rows
 
 Array = NDArray[np.float64]
 
-# Where a search begins: standard deviations on a link's scale, and the root of a decay rate (a correlation of .7 a period).
-START, START_DECAY = 0.3, 0.6
+# Where searches begin: standard deviations on a link's scale, and roots of decay rates (correlations of .7, .94 and .24 a period).
+START, START_DECAYS = 0.3, (0.6, 0.25, 1.2)
 
 
 class Load(NamedTuple):
@@ -86,10 +86,10 @@ class Loadings:
         return int(self.cluster) + int(self.treatment) + (self.arm.shape[-1] if self.cells else 0)
 
     @property
-    def start(self) -> Array:
-        """Where a search begins."""
-        begin = {"shared": 0.0, "decay": START_DECAY}
-        return np.array([begin.get(name, START) for name in self.names])
+    def starts(self) -> tuple[Array, ...]:
+        """Where searches begin: in one place, or at several decays, whose likelihood may have more than one top."""
+        decays = START_DECAYS if "decay" in self.names else (0.0,)
+        return tuple(np.array([{"shared": 0.0, "decay": decay}.get(name, START) for name in self.names]) for decay in decays)
 
     @property
     def reflected(self) -> NDArray[np.bool_]:

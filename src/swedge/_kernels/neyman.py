@@ -18,8 +18,8 @@ Array = NDArray[np.float64]
 
 # A baseline difference whose variance is below this share of the outcome's own does not vary.
 STILL = 1e-12
-# Directions of the early periods' covariance below this share of its largest one are rounding.
-NULL = 1e-8
+# Directions in which early outcomes vary less than this share of the largest one of any cohort are rounding.
+NULL = 1e-12
 
 
 def neyman(slopes: Array, spread: Array, count: Array) -> Array:
@@ -54,7 +54,9 @@ def predicted_spread(slopes: Array, spread: Array, count: Array, early: NDArray[
     """
     kept = early[..., None, :, None] & early[..., None, None, :]
     before = np.where(kept, spread, 0.0)
-    inverse = np.linalg.pinv(before, rcond=NULL, hermitian=True)
+    values, vectors = np.linalg.eigh(before)
+    real = values > NULL * values.max((-2, -1), keepdims=True)
+    inverse = (vectors * np.divide(1.0, values, out=np.zeros_like(values), where=real)[..., None, :]) @ np.swapaxes(vectors, -1, -2)
     fitted = inverse @ np.where(early[..., None, :, None], spread, 0.0)
     held = (count > 0)[..., None, None]
     gradient = (count[..., None, None] * (fitted @ np.moveaxis(slopes, -3, -1))).sum(-3)
@@ -73,4 +75,3 @@ def apart(scatter: Array, count: Array) -> Array:
     """The covariance ``(..., C, T, T)`` of each cohort; nan where it has one cluster, 0 where it has none."""
     left = np.where(count == 1, np.nan, np.maximum(count - 1, 1.0))
     return np.asarray(scatter / left[..., None, None])
-

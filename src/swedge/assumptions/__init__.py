@@ -5,7 +5,7 @@ from swedge.assumptions.effect import ByExposure, ByPeriod, Constant, Delayed, E
 from swedge.assumptions.estimand import LTE, PTE, TATE, Estimand, read_off, terms_of
 from swedge.assumptions.family import family_named
 from swedge.assumptions.groups import ByGroup
-from swedge.assumptions.layout import Layout, Part, lags
+from swedge.assumptions.layout import Layout, Part, covariance_of, lags
 from swedge.assumptions.random_effects import RandomEffects, check_gaussian, residual_variance
 from swedge.assumptions.structure import Structure
 
@@ -34,6 +34,7 @@ __all__ = [
     "Spline",
     "Structure",
     "check_gaussian",
+    "covariance_of",
     "family_named",
     "given",
     "lags",

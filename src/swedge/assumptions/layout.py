@@ -41,6 +41,13 @@ class Layout(NamedTuple):
         return Part(value, spread * (none if between is None else between), spread * (none if individual is None else individual))
 
 
+def covariance_of(parts: list[Part], n: Array) -> Array:
+    """Covariance of cell means, ``(..., I, T, T)``; of a cohort's two cells the smaller holds individuals who are in the larger too."""
+    shared = 1 / np.maximum(n[..., :, None], n[..., None, :])
+    total = sum((part.value * (part.between + part.individual * shared) for part in parts), np.zeros(()))
+    return np.asarray(total)
+
+
 def outer(root: Array) -> Array:
     """Products of a cluster's entries with each other, ``(..., T, T)``."""
     return np.asarray(root[..., :, None] * root[..., None, :])

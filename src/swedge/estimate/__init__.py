@@ -2,11 +2,12 @@
 
 from swedge.estimate.estimator import Estimator, LinearEstimator, refuse_failed
 from swedge.estimate.forest import forest
-from swedge.estimate.result import COLUMNS, SCALES, Estimate, Wording, assemble, quantile, two_sided_p
+from swedge.estimate.result import COLUMNS, RATIOS, SCALES, Estimate, Wording, assemble, quantile, two_sided_p
 from swedge.estimate.test import TestResult, WaldTest
 
 __all__ = [
     "COLUMNS",
+    "RATIOS",
     "SCALES",
     "Estimate",
     "Estimator",

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from swedge.errors import DataError, listing
-from swedge.estimate.result import SCALES, Estimate
+from swedge.estimate.result import RATIOS, SCALES, Estimate
 from swedge.estimate.test import TestResult
 
 if TYPE_CHECKING:
@@ -58,11 +58,11 @@ def forest(results: Mapping[str, Estimate | TestResult], ax: Axes | None = None)
     """
     from swedge._present.forest import add_ratios, draw_forest
 
-    words = SCALES[_scale(_checked(results))]
+    scale = _scale(_checked(results))
     rows = [row for label, result in results.items() for row in _rows(label, result)]
     labels = [row.label if row.level == rows[0].level else f"{row.label}, {row.level:.1%} interval" for row in rows]
-    axes = draw_forest(labels, np.array([row.estimate for row in rows]), np.array([row.limits for row in rows]), words, ax=ax)
-    return add_ratios(axes, words.replace("log ", "").capitalize()) if "log " in words.replace("log-log", "") else axes
+    axes = draw_forest(labels, np.array([row.estimate for row in rows]), np.array([row.limits for row in rows]), SCALES[scale], ax=ax)
+    return add_ratios(axes, RATIOS[scale].capitalize()) if scale in RATIOS else axes
 
 
 def _checked(results: object) -> Mapping[str, Estimate | TestResult]:

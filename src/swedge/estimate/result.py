@@ -161,9 +161,9 @@ class Estimate:
 
     def _ratios(self) -> list[str]:
         """Estimates on a log scale as the ratios that they are, of a single fit."""
-        if np.ndim(self.status) or " log " not in f" {SCALES[self.scale]} ":
+        if np.ndim(self.status) or self.scale not in RATIOS:
             return []
-        noun, limits = SCALES[self.scale].replace("log ", ""), np.exp(self.conf_int.reshape(-1, 2))
+        noun, limits = RATIOS[self.scale], np.exp(self.conf_int.reshape(-1, 2))
         shown = zip(self.terms, np.exp(np.ravel(self.estimate)), limits, strict=True)
         return [f"As {noun}: " + "; ".join(f"{term} {value:.3g} ({low:.3g} to {high:.3g})" for term, value, (low, high) in shown)]
 
@@ -210,6 +210,9 @@ SCALES = {
     "log hazard": "log hazard ratio",
     "marginal logit": "marginal log odds ratio",
 }
+
+# What the exponential of an effect is, on the scales that are logarithms.
+RATIOS = {scale: words.replace("log ", "") for scale, words in SCALES.items() if " log " in f" {words} "}
 
 
 def _one(estimate: Estimate) -> None:

@@ -138,7 +138,9 @@ class ByGroupTime(DifferenceInDifferences):
 def _notes(trial: Trial, found: GroupTimes) -> tuple[str, ...]:
     """Which groups have no effect, and which clusters join some comparisons only."""
     held = found.classes.count.reshape((-1, found.classes.count.shape[-1])).max(0)
-    start, seen = (part.reshape((-1, *part.shape[part.ndim - tail :])) for part, tail in ((found.classes.start, 1), (found.classes.seen, 2)))
+    start, seen = (
+        part.reshape((-1, *part.shape[part.ndim - tail :])) for part, tail in ((found.classes.start, 1), (found.classes.seen, 2))
+    )
     groups = np.unique(start[(start < seen.shape[-1]) & (held > 0)])
     lost = [str(trial.periods[g]) for g in groups if g not in found.pairs.group]
     part = int((held * (seen.any(-1) & ~seen.all(-1))).sum(-1).max())
@@ -159,7 +161,7 @@ def identified(found: Cohorts, pairs: Pairs, classes: Classes, controls: str, an
     """
     treated, control = sides(pairs, classes, controls, anticipation)
     usable = plain(pairs, classes, treated, control).usable
-    kept = usable.reshape((-1, usable.shape[-1])).any(0)
+    kept = usable.any(tuple(range(usable.ndim - 1)))
     if not (kept & (pairs.event >= 0)).any():
         raise DataError(_nothing_left(found, controls))
     pairs, treated, control = pairs.take(kept), treated[..., kept, :], control[..., kept, :]
@@ -168,7 +170,9 @@ def identified(found: Cohorts, pairs: Pairs, classes: Classes, controls: str, an
 
 def _nothing_left(found: Cohorts, controls: str) -> str:
     groups, never = len(found.dates), int(found.never.sum(-1).max())
-    advice = "controls='not_yet', or add never-treated comparators" if controls == "never" and not never else "more periods before treatment"
+    advice = (
+        "controls='not_yet', or add never-treated comparators" if controls == "never" and not never else "more periods before treatment"
+    )
     return (
         f"No clean comparison is left: {groups} groups first treated in different periods, {never} never-treated clusters, controls="
         f"{controls!r}. A comparison needs a group with an untreated period before, and controls observed in the same two periods. Use {advice}."

@@ -95,18 +95,22 @@ class CallawaySantAnna(ByGroupTime):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name, allowed in CHOICES.items():
-            value = getattr(self, name)
-            if value not in allowed:
-                raise FitError(f"{name}={value!r}; expected one of {', '.join(map(str, allowed))}.{nearest(str(value), allowed)}")
+        self._check_words()
         _check_whole("anticipation", self.anticipation)
         if self.balance is not None:
             _check_whole("balance", self.balance)
             if self.aggregate != "dynamic":
                 raise FitError(f"balance={self.balance} chooses event times, so it needs aggregate='dynamic', not {self.aggregate!r}.")
-        if isinstance(self.covariates, str) or not all(isinstance(name, str) for name in self.covariates):
+
+    def _check_words(self) -> None:
+        for name, allowed in CHOICES.items():
+            value = getattr(self, name)
+            if value not in allowed:
+                raise FitError(f"{name}={value!r}; expected one of {', '.join(map(str, allowed))}.{nearest(str(value), allowed)}")
+        if not isinstance(self.covariates, tuple) or not all(isinstance(name, str) for name in self.covariates):
             raise FitError(f"covariates={self.covariates!r}; expected a tuple of column names, such as ('size',).")
-        object.__setattr__(self, "covariates", tuple(self.covariates))
+        if not isinstance(self.cluster, str | None):
+            raise FitError(f"cluster={self.cluster!r}; expected the name of a column, or None.")
         if self.cluster is not None and self.vcov != "influence":
             raise FitError(f"cluster={self.cluster!r} adds up influences, so it needs vcov='influence', not {self.vcov!r}.")
 

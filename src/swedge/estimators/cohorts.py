@@ -50,9 +50,7 @@ def cohorts(trial: Trial) -> Cohorts:
     start = np.where(on.any(-1), on.argmax(-1), arm.shape[-1])
     # A cell that the design leaves out has no arm: only observed cells can contradict an earlier start.
     stops = (np.arange(arm.shape[-1]) > start[..., None]) & ~on & ~np.isnan(trial.treatment)
-    _refuse(
-        trial, stops, "is treated and later not: these estimators need a treatment that stays once begun. Use SwitcherComparison()"
-    )
+    _refuse(trial, stops, "is treated and later not: these estimators need a treatment that stays once begun. Use SwitcherComparison()")
     if not on.any():
         raise DataError("No cluster is ever treated, so there is no effect to estimate. Check first_treated or the allocation.")
     return Cohorts(start.astype(np.int64), seen)
@@ -66,7 +64,9 @@ def check_whole(trial: Trial, arm: Array) -> None:
     DataError
         Naming the clusters.
     """
-    _refuse(trial, (arm > 0) & (arm < 1), "is treated in part of a period: say from which period on it counts as treated, with whole numbers")
+    _refuse(
+        trial, (arm > 0) & (arm < 1), "is treated in part of a period: say from which period on it counts as treated, with whole numbers"
+    )
 
 
 def _refuse(trial: Trial, wrong: NDArray[np.bool_], what: str) -> None:

@@ -170,12 +170,16 @@ def cell_slopes(found: GroupTimes, weights: Array | None) -> Array:
 
 def for_clusters(by_class: Array, label: Index) -> Array:
     """A table ``(..., J, C)`` of classes looked up for clusters, ``(..., J, I)``."""
-    return np.take_along_axis(by_class, label[..., None, :], -1)
+    return np.take_along_axis(by_class, _lifted(label, by_class.ndim - 1)[..., None, :], -1)
 
 
 def for_cells(by_class: Array, label: Index) -> Array:
     """A table ``(..., J, C, T)`` of classes looked up for clusters, ``(..., J, I, T)``."""
-    return np.take_along_axis(by_class, label[..., None, :, None], -2)
+    return np.take_along_axis(by_class, _lifted(label, by_class.ndim - 2)[..., None, :, None], -2)
+
+
+def _lifted(label: Index, axes: int) -> Index:
+    return label.reshape((1,) * (axes - label.ndim) + label.shape)
 
 
 def of_group(pairs: Pairs, classes: Classes) -> Array:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from swedge._kernels.cohort_moments import moments
 from swedge._kernels.linear_robust import linear_robust
 from swedge._kernels.neyman import apart, efficient_slope, neyman, pooled, predicted_spread
-from swedge.errors import FitError, nearest
+from swedge.errors import FitError, listing, nearest
 from swedge.estimators.aggregation import ESTIMANDS, averages, weigh
 from swedge.estimators.by_group_time import identified
 from swedge.estimators.cohorts import Cohorts, cohorts
@@ -23,6 +23,8 @@ from swedge.trial import Trial
 
 Array = NDArray[np.float64]
 
+# A standard error below this share of an effect is rounding.
+STILL = 1e-10
 KINDS = {"simple": "simple", "cohort": "group", "calendar": "calendar", "event": "dynamic"}
 CHOICES: dict[str, tuple[str | None, ...]] = {
     "aggregate": tuple(KINDS),
@@ -178,7 +180,8 @@ class RothSantAnna(DifferenceInDifferences):
         else:
             covariance, natural = self._neyman(found), np.empty(estimate.shape)
         df = natural if self.df == "satterthwaite" else self._fixed(trial, natural)
-        return TermNumbers(found.compared.terms, estimate, covariance, df, ESTIMANDS[KINDS[self.aggregate]], self._told(trial, found))
+        notes = self._told(trial, found)
+        return _that_vary(TermNumbers(found.compared.terms, estimate, covariance, df, ESTIMANDS[KINDS[self.aggregate]], notes))
 
     def _neyman(self, found: _Efficient) -> Array:
         compared, count = found.compared, found.compared.count
@@ -207,6 +210,19 @@ class RothSantAnna(DifferenceInDifferences):
             f"Roth and Sant'Anna's estimator for random timing against {CONTROLS[self.controls]} clusters, {how} of the difference in the"
             " last period before treatment taken out"
         )
+
+
+def _that_vary(found: TermNumbers) -> TermNumbers:
+    """Without parts whose clusters' outcomes never vary, in any replicate; the overall effect stays."""
+    variance = np.einsum("...kk->...k", found.covariance)
+    still = (variance <= (STILL * found.estimate) ** 2).reshape((-1, len(found.terms))).all(0)
+    if not still[1:].any():
+        return found
+    kept = np.flatnonzero(~still | (np.arange(len(still)) == 0))
+    lost = [found.terms[k] for k in np.flatnonzero(still[1:]) + 1]
+    note = f"{len(lost)} effects rest on outcomes that never vary, and have no standard error: {listing(lost)}. They are left out."
+    numbers = (found.estimate[..., kept], found.covariance[..., kept[:, None], kept], found.df[..., kept])
+    return TermNumbers(tuple(found.terms[k] for k in kept), *numbers, found.estimand, (*found.notes, note))
 
 
 def _multiples(found: _Efficient, robust: bool) -> str:

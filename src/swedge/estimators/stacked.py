@@ -47,7 +47,8 @@ class StackedDiD(DifferenceInDifferences):
         "treated" weighs groups by their treated clusters (Wing, Freedman and Hollingsworth 2024); "variance" as least squares with an
         effect of every cluster and period in each experiment does (Cengiz et al. 2019): by ``treated controls / (treated + controls)``.
     vcov : {"CR2", "CR0", "CR1", "CR3", "influence"}
-        "influence" is the stacked regression's own variance, clustered by cluster, with its small-sample factor.
+        "influence" is the stacked regression's own variance, clustered by cluster, with its small-sample factor. Weighed by "treated", that
+        regression has no effect of each experiment's periods, and counts how these differ as noise.
     df : {"satterthwaite", "clusters", "normal"}
 
     Notes

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from swedge._kernels.gls import GLS, generalised_least_squares, satterthwaite
 from swedge._kernels.noncentral import two_sided_power
-from swedge.assumptions import Constant, Correlation, EffectCurve, Estimand, Part, ProportionalDecay, read_off
+from swedge.assumptions import Constant, Correlation, EffectCurve, Estimand, Part, ProportionalDecay, covariance_of, read_off
 from swedge.design import Allocation, Design
 from swedge.errors import DesignError
 from swedge.power.assumed import LINKS, Assumed
@@ -256,13 +256,6 @@ def evaluate(design: Design, assumed: Assumed, treatment: Array, exposure: NDArr
     fit = generalised_least_squares(model.columns, model.covariance, model.seen, model.contrast)
     _check_definite(assumed, fit)
     return Evaluated(fit.variance, _freedom(assumed, fit, model), fit.weights)
-
-
-def covariance_of(parts: list[Part], n: Array) -> Array:
-    """Covariance of cell means, ``(..., I, T, T)``; of a cohort's two cells the smaller holds individuals who are in the larger too."""
-    shared = 1 / np.maximum(n[..., :, None], n[..., None, :])
-    total = sum((part.value * (part.between + part.individual * shared) for part in parts), np.zeros(()))
-    return np.asarray(total)
 
 
 def _columns(assumed: Assumed, effects: Array, seen: NDArray[np.bool_]) -> tuple[Array, int]:

@@ -10,10 +10,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from swedge._kernels.permutation import exceedances
+from swedge.assumptions import covariance_of
 from swedge.design import Allocation, Design
 from swedge.errors import DesignError
 from swedge.estimate import LinearEstimator
-from swedge.power.analytic import covariance_of, placed
+from swedge.power.analytic import placed
 from swedge.power.search import gather
 from swedge.trial import Cells, Trial
 

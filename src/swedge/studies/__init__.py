@@ -1,5 +1,6 @@
 """Three published trials as objects, children to practise on, the real panel of authorities, and what few clusters do to a test."""
 
+from swedge.studies.calibration import calibration_table
 from swedge.studies.children import read_children, simulate_children, write_children
 from swedge.studies.facts import family_safeguarding, family_valued, no_wrong_door
 from swedge.studies.neighbours import comparison_authorities
@@ -12,6 +13,7 @@ __all__ = [
     "PowerCall",
     "Study",
     "authority_panel",
+    "calibration_table",
     "comparison_authorities",
     "family_safeguarding",
     "family_valued",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from swedge.assumptions import Exchangeable, RandomEffects
+from swedge.errors import DesignError, listing
 from swedge.estimate import Estimator, WaldTest
 from swedge.estimators import GEE, FixedEffects, MixedModel, TwoWayFixedEffects, WithinPeriod
 from swedge.inference import JackknifeTest, LikelihoodRatioTest, RandomisationTest, WildBootstrapTest
@@ -48,6 +49,8 @@ CONTINUOUS: Analyses = {
     "MixedModel without cluster-by-period, Satterthwaite": (MixedModel(Exchangeable(), df="satterthwaite"), WaldTest()),
 }
 
+OUTCOMES = ("binary", "continuous")
+
 #: Analyses that are no default, or whose summary warns of what they leave out: comparing across strata, noise, few clusters.
 WARNED = frozenset(
     {
@@ -75,12 +78,13 @@ def calibration_table(
     *,
     seed: int,
     noise: Iterable[float] = (0.0, 0.1, 0.2),
-    outcomes: Iterable[str] = ("binary", "continuous"),
+    outcomes: Sequence[str] = ("binary", "continuous"),
+    odds_ratio: float = 1.0,
     study: Study | None = None,
     n_jobs: int = 1,
     progress: bool = False,
 ) -> pd.DataFrame:
-    """Size at a nominal 5% and coverage of the 95% interval under no effect, for every default analysis and some that fail.
+    """Rejection rate at a nominal 5% and coverage of the 95% interval, for every default analysis and some that fail.
 
     Every replicate draws one of the permitted allocations and then outcomes at the study's sizes, with noise by cluster and period.
 
@@ -92,7 +96,9 @@ def calibration_table(
         0 is a seed.
     noise : iterable of float
         Standard deviation of the cluster-by-period noise on the logit scale; for the continuous outcome, as strong beside sampling error.
-    outcomes : iterable of {"binary", "continuous"}
+    outcomes : sequence of {"binary", "continuous"}
+    odds_ratio : float
+        Of treated against control; 1 shows size, anything else power. The continuous effect is as strong beside sampling error.
     study : Study, optional
         `family_safeguarding` by default.
     n_jobs : int
@@ -105,20 +111,32 @@ def calibration_table(
         One row an outcome, level and analysis: ``outcome, noise, analysis, default, rejection, mcse, coverage, n_ok, n_singular,
         n_failed``. A failed fit does not reject, and is counted.
 
+    Raises
+    ------
+    DesignError
+        If an outcome is not one that is simulated.
+
     Examples
     --------
     >>> table = calibration_table(reps=20, seed=1, noise=[0.1], outcomes=["continuous"])
     >>> table["analysis"].iloc[0]
     'MixedModel, Kenward-Roger'
     """
+    unknown = [name for name in outcomes if name not in OUTCOMES]
+    if unknown:
+        raise DesignError(f"outcomes holds {listing(unknown)}; expected {' or '.join(OUTCOMES)}.")
     trial = family_safeguarding() if study is None else study
-    parts = [_rows(trial, outcome, level, reps, seed=seed, n_jobs=n_jobs, progress=progress) for outcome in outcomes for level in noise]
+    parts = [
+        _rows(trial, outcome, level, reps, odds_ratio, seed=seed, n_jobs=n_jobs, progress=progress)
+        for outcome in outcomes
+        for level in noise
+    ]
     return pd.concat(parts, ignore_index=True)[list(COLUMNS)]
 
 
-def _rows(study: Study, outcome: str, noise: float, reps: int, **how: Any) -> pd.DataFrame:
+def _rows(study: Study, outcome: str, noise: float, reps: int, odds_ratio: float, **how: Any) -> pd.DataFrame:
     binary = outcome == "binary"
-    truth = study.scenario(1.0, noise) if binary else _continuous(study, noise)
+    truth = study.scenario(odds_ratio, noise) if binary else _continuous(study, noise, odds_ratio)
     methods = dict(BINARY if binary else CONTINUOUS)
     table = simulate_power(study.design, truth, methods, reps=reps, **how).tidy()
     names = np.array(list(methods))
@@ -126,6 +144,8 @@ def _rows(study: Study, outcome: str, noise: float, reps: int, **how: Any) -> pd
     return shown.assign(outcome=outcome, noise=noise, analysis=names, default=[name not in WARNED for name in names])
 
 
-def _continuous(study: Study, noise: float) -> Scenario:
+def _continuous(study: Study, noise: float, odds_ratio: float) -> Scenario:
     effects = RandomEffects(cluster=AUTHORITY, cluster_period=AS_STRONG * noise, residual=1.0)
-    return Scenario(family="gaussian", baseline=0.0, effect=0.0, correlation=effects, size=tuple(map(tuple, study.cell_sizes)))
+    effect = AS_STRONG * float(np.log(odds_ratio))
+    size = tuple(map(tuple, study.cell_sizes))
+    return Scenario(family="gaussian", baseline=0.0, effect=effect, correlation=effects, size=size)

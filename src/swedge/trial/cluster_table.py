@@ -20,7 +20,9 @@ def read_cluster_table(clusters: tuple[str, ...], frame: object) -> pd.DataFrame
         If this is no frame of one row a cluster, complete.
     """
     if not isinstance(frame, pd.DataFrame):
-        raise DataError(f"The cluster covariates are a {type(frame).__name__}; pass a DataFrame with one row a cluster, indexed by its name.")
+        raise DataError(
+            f"The cluster covariates are a {type(frame).__name__}; pass a DataFrame with one row a cluster, indexed by its name."
+        )
     named = frame.set_axis([label(name) for name in frame.index])
     _refuse("has several rows", [str(name) for name in named.index[named.index.duplicated()].unique()], "Give each cluster one row.")
     _refuse("is the name of several columns", [str(c) for c in named.columns[named.columns.duplicated()].unique()], "Rename all but one.")
