@@ -72,13 +72,31 @@ def test_bacondecomp(id_: str) -> None:
     np.testing.assert_allclose(ours.estimate, sw.TwoWayFixedEffects(weigh="equal").point(trial), atol=1e-12)
 
 
+def test_diff_diff_by_kind() -> None:
+    """bacon_decompose of diff-diff 3.13.0 with exact weights: never-treated controls, later ones, earlier ones."""
+    stated = {
+        "mpdta": ((0.8627744180814885, 0.08330135372970399, 0.05392422818880759), (-0.04073969519404118, -0.019783817260641712, 0.004603661617040413)),
+        "castle5_plus10": (
+            (0.8843537414965986, 0.07823129251700682, 0.037414965986394565),
+            (0.06112372245925899, -0.009163419578388985, 0.03495069200341968),
+        ),
+    }
+    for name, (weights, estimates) in stated.items():
+        ours = bacon_decomposition(panel(name)).by_kind()
+        np.testing.assert_allclose(ours.weight, weights, atol=1e-12)
+        np.testing.assert_allclose(ours.estimate, estimates, atol=1e-12)
+
+
 def test_the_cohort_that_one_package_loses_is_kept() -> None:
-    """didimputation drops the first wave of mpdta, which has one period before treatment, and says -.0337."""
-    trial = panel("mpdta")
-    assert float(Imputation().point(trial)) == pytest.approx(-0.04770991828, abs=1e-10)
-    groups = Imputation(aggregate="group").fit(trial).tidy().set_index("term").estimate
-    later = 80 * groups["group 2006"] + 131 * groups["group 2007"]
-    assert later / 211 == pytest.approx(-0.03371585424, abs=1e-10)
+    """didimputation drops the first wave of mpdta, which has one period before treatment: without it ours says the same."""
+    assert float(Imputation().point(panel("mpdta"))) == pytest.approx(-0.04770991828, abs=1e-10)
+    rows = pd.read_csv(data.needed_folder() / "data/did/mpdta.csv").query("`first.treat` != 2004")
+    fewer = sw.Trial.from_panel(rows, cluster="countyreal", period="year", outcome="lemp", first_treated="first.treat")
+    fit, events = Imputation(**OWN).fit(fewer), Imputation(aggregate="dynamic", **OWN).fit(fewer)
+    assert float(fit.estimate) == pytest.approx(-0.0337158527719911, abs=1e-7)
+    assert float(fit.std_error) == pytest.approx(0.0146502723308801, rel=1e-6)
+    np.testing.assert_allclose(events.estimate[1:], [-0.0324347110128843, -0.0391927337921727], atol=1e-7)
+    np.testing.assert_allclose(events.std_error[1:], [0.0149486971927248, 0.0239318817758516], rtol=1e-6)
 
 
 def test_diff_diff_centres_switchers_by_cohort() -> None:

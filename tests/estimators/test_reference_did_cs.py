@@ -65,9 +65,11 @@ def effects(y: Array, x: Array, w: Array, est: CallawaySantAnna) -> dict[tuple[i
             b = t - 1 if est.base == "varying" and t < g else last
             if last < 1 or b < 1 or b == t:
                 continue
-            later = (STARTS > max(t, b) + est.anticipation) & (STARTS != g) if est.controls == "not_yet" else STARTS == NEVER
+            later = STARTS == NEVER
+            if est.controls == "not_yet":
+                later = (max(t, b) + est.anticipation < STARTS) & (g != STARTS)
             d = y[:, t - 1] - y[:, b - 1]
-            kept = np.isfinite(d) & ((STARTS == g) | later)
+            kept = np.isfinite(d) & ((g == STARTS) | later)
             found[g, t] = change_of(d[kept], (STARTS[kept] == g) * 1.0, x[kept], w[kept], est.adjust if est.covariates else "")
     return found
 
@@ -160,7 +162,7 @@ def test_sun_and_abraham_is_the_saturated_regression() -> None:
 
 
 def test_sun_and_abraham_without_never_treated_takes_the_last_cohort() -> None:
-    y, x = table(6)
+    y, _ = table(6)
     kept = STARTS < NEVER
     i, t = (index.ravel() for index in np.indices(y[kept].shape))
     rows = pd.DataFrame({"c": i, "t": t + 1, "y": y[kept].ravel(), "g": STARTS[kept][i]})

@@ -16,9 +16,9 @@ Array = NDArray[np.float64]
 
 
 class Moments(NamedTuple):
-    """Of each class: ``count (..., C)``, ``mean (..., C, T)`` and ``scatter (..., C, T, T)`` about it; 0 for an empty class."""
+    """Of each class: how many ``clusters (..., C)``, their ``mean (..., C, T)`` and ``scatter (..., C, T, T)`` about it; 0 where empty."""
 
-    count: Array
+    clusters: Array
     mean: Array
     scatter: Array
 
@@ -63,4 +63,4 @@ def class_covariance(slopes: Array, about: Array, held: Moments) -> Array:
     """``sum_c L_c S_c L_c' + n_c v_c v_c'``, ``(..., K, K)``, of ``slopes (..., K, C, T)`` and ``about (..., K, C)``."""
     by_class = np.swapaxes(slopes, -3, -2)
     within = (by_class @ held.scatter @ np.swapaxes(by_class, -1, -2)).sum(-3)
-    return np.asarray(within + (about * held.count[..., None, :]) @ np.swapaxes(about, -1, -2))
+    return np.asarray(within + (about * held.clusters[..., None, :]) @ np.swapaxes(about, -1, -2))

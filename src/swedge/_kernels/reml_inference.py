@@ -72,7 +72,8 @@ class Model(Protocol):
 class MixedFit(NamedTuple):
     """One row a replicate: contrasts ``(R, C)``, their covariance ``(R, C, C)`` and df.
 
-    Variances ``(R, 1 + K)`` have the residual first, then every ratio times it; a decay comes last, as it is.
+    Variances ``(R, 1 + K)`` have the residual first, then every ratio times it; a decay comes last, as it is. `point` is where in the kernel's
+    parameters that is.
     """
 
     estimate: Array
@@ -83,6 +84,7 @@ class MixedFit(NamedTuple):
     converged: NDArray[np.bool_]
     singular: NDArray[np.bool_]
     definite: NDArray[np.bool_]
+    point: Array
 
 
 def fit_mixed(model: Model, contrasts: Array, df: str, maximise: Callable[[Any], Minimum]) -> MixedFit:
@@ -108,7 +110,7 @@ def infer(model: Model, point: Array, converged: NDArray[np.bool_], contrasts: A
     singular = np.asarray(parameters.at_edge(at.point).any(-1))
     definite = np.broadcast_to(at.definite, singular.shape)
     scaled = sigma2[:, None, None] * covariance
-    return MixedFit(at.beta @ contrasts.T, scaled, freedom, variances, at.criterion, converged, singular, definite)
+    return MixedFit(at.beta @ contrasts.T, scaled, freedom, variances, at.criterion, converged, singular, definite, point)
 
 
 def _inferred(model: Model, at: Any, reading: Readings, df: str) -> tuple[Array, Array]:

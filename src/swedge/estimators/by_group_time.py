@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from swedge._kernels.cohort_moments import Moments, class_covariance, moments
 from swedge.errors import DataError, listing
 from swedge.estimators.aggregation import Average, Averages, moved, weigh
-from swedge.estimators.cohorts import Cohorts, cohorts
+from swedge.estimators.cohorts import Cohorts
 from swedge.estimators.difference import ROBUST, CellEffects, DifferenceInDifferences, TermNumbers, about_centre
 from swedge.estimators.group_times import (
     Classes,
@@ -69,7 +69,7 @@ class ByGroupTime(DifferenceInDifferences):
 
     def _influenced(self, trial: Trial) -> Influenced:
         found = self._comparisons(trial)[0]
-        held = moments(found.classes.label, found.classes.count.shape[-1], about_centre(trial))
+        held = moments(found.classes.label, found.classes.clusters.shape[-1], about_centre(trial))
         return Influenced(found, *plain_influence(found, held), held)
 
     def build(self, trial: Trial) -> CellEffects:
@@ -137,7 +137,7 @@ class ByGroupTime(DifferenceInDifferences):
 
 def _notes(trial: Trial, found: GroupTimes) -> tuple[str, ...]:
     """Which groups have no effect, and which clusters join some comparisons only."""
-    held = found.classes.count.reshape((-1, found.classes.count.shape[-1])).max(0)
+    held = found.classes.clusters.reshape((-1, found.classes.clusters.shape[-1])).max(0)
     start, seen = (
         part.reshape((-1, *part.shape[part.ndim - tail :])) for part, tail in ((found.classes.start, 1), (found.classes.seen, 2))
     )
@@ -161,7 +161,7 @@ def identified(found: Cohorts, pairs: Pairs, classes: Classes, controls: str, an
     """
     treated, control = sides(pairs, classes, controls, anticipation)
     usable = plain(pairs, classes, treated, control).usable
-    kept = usable.any(tuple(range(usable.ndim - 1)))
+    kept = np.asarray(usable.any(tuple(range(usable.ndim - 1))))
     if not (kept & (pairs.event >= 0)).any():
         raise DataError(_nothing_left(found, controls))
     pairs, treated, control = pairs.take(kept), treated[..., kept, :], control[..., kept, :]
@@ -174,6 +174,7 @@ def _nothing_left(found: Cohorts, controls: str) -> str:
         "controls='not_yet', or add never-treated comparators" if controls == "never" and not never else "more periods before treatment"
     )
     return (
-        f"No clean comparison is left: {groups} groups first treated in different periods, {never} never-treated clusters, controls="
-        f"{controls!r}. A comparison needs a group with an untreated period before, and controls observed in the same two periods. Use {advice}."
+        f"No clean comparison is left: {groups} groups first treated in different periods, {never} never-treated clusters,"
+        f" controls={controls!r}. A comparison needs a group with an untreated period before, and controls observed in the same two"
+        f" periods. Use {advice}."
     )

@@ -12,7 +12,7 @@ from swedge.estimators.aggregation import ESTIMANDS, Average, Averages, averages
 from swedge.estimators.by_group_time import ByGroupTime, Influenced, identified
 from swedge.estimators.cohorts import cohorts
 from swedge.estimators.difference import about_centre
-from swedge.estimators.group_times import Classes, GroupTimes, Pairs, adjusted, classes_of, clusters_of, pairs_of
+from swedge.estimators.group_times import GroupTimes, Pairs, adjusted, classes_of, clusters_of, pairs_of
 from swedge.trial import Trial
 
 Array = NDArray[np.float64]
@@ -107,9 +107,11 @@ class CallawaySantAnna(ByGroupTime):
             value = getattr(self, name)
             if value not in allowed:
                 raise FitError(f"{name}={value!r}; expected one of {', '.join(map(str, allowed))}.{nearest(str(value), allowed)}")
-        if not isinstance(self.covariates, tuple) or not all(isinstance(name, str) for name in self.covariates):
+        covariates: object = self.covariates
+        if not isinstance(covariates, tuple) or not all(isinstance(name, str) for name in covariates):
             raise FitError(f"covariates={self.covariates!r}; expected a tuple of column names, such as ('size',).")
-        if not isinstance(self.cluster, str | None):
+        cluster: object = self.cluster
+        if not isinstance(cluster, str | None):
             raise FitError(f"cluster={self.cluster!r}; expected the name of a column, or None.")
         if self.cluster is not None and self.vcov != "influence":
             raise FitError(f"cluster={self.cluster!r} adds up influences, so it needs vcov='influence', not {self.vcov!r}.")

@@ -22,11 +22,12 @@ def in_cohort(structure: Structure) -> bool:
     return "individual" in structure.effects or structure.decay == "all"
 
 
-def with_cohort(model: BlockModel, trial: Trial, grid: Grid, structure: Structure) -> BlockModel:
+def with_cohort(model: BlockModel, trial: Trial, grid: Grid, structure: Structure, apart: bool) -> BlockModel:
     """The model with the cohort's deviations after its cells.
 
     A cluster's deviations come as a root of their scatter: vectors ``(r, T, Q)`` whose sums of products are those of its ``n - 1``
-    independent deviations. Where all cells are observed, clusters share the covariance and are added up first.
+    independent deviations. Where all cells are observed, clusters share the covariance and are added up first, unless they are to be kept
+    `apart`.
 
     Raises
     ------
@@ -40,7 +41,7 @@ def with_cohort(model: BlockModel, trial: Trial, grid: Grid, structure: Structur
         )
     profiles, free = trial.cells.cohort, np.maximum(grid.n.max(-1) - 1, 0.0)
     seen = grid.seen
-    if seen.all():
+    if seen.all() and not apart:
         profiles, free, seen = profiles.sum(0, keepdims=True), free.sum(-1, keepdims=True), seen[:, :1]
     root = _root(profiles)
     each = root.shape[1]

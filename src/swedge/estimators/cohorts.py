@@ -33,7 +33,12 @@ class Cohorts(NamedTuple):
     @property
     def never(self) -> NDArray[np.bool_]:
         """Clusters that are never treated, ``(..., I)``."""
-        return self.start == self.periods
+        return np.asarray(self.start == self.periods)
+
+    @property
+    def throughout(self) -> NDArray[np.bool_]:
+        """Clusters that are observed in every period that has data at all, ``(..., I)``."""
+        return np.asarray((self.seen | ~self.seen.any(-2, keepdims=True)).all(-1))
 
 
 def cohorts(trial: Trial) -> Cohorts:

@@ -15,7 +15,9 @@ from swedge.estimators.treated_cells import (
     TreatedCells,
     check_aggregate,
     clustered_factor,
+    counted,
     group_time_weights,
+    looked_up,
     lost_cells,
     treated_cells,
 )
@@ -80,7 +82,7 @@ class ExtendedTwoWay(DifferenceInDifferences):
 
     def build(self, trial: Trial) -> CellEffects:
         """Effects and the weights of cells in them."""
-        cells = treated_cells(trial, self.controls)
+        cells = _by_group_time(treated_cells(trial, self.controls))
         found = group_time_weights(cells, trial, self.aggregate)
         fit = _saturated(cells)
         contrasts = _with_leads(found.weights, cells, fit)
@@ -92,7 +94,7 @@ class ExtendedTwoWay(DifferenceInDifferences):
 
     def influence(self, trial: Trial) -> Array:
         """What each cluster adds to each term's error, ``(..., K, I)``, the small-sample factor among it."""
-        cells = treated_cells(trial, self.controls)
+        cells = _by_group_time(treated_cells(trial, self.controls))
         fit, seen = _saturated(cells), cells.cohorts.seen.astype(float)
         y = freed(about_centre(trial), seen)
         flat = y.reshape((*y.shape[:-2], -1))
@@ -105,6 +107,14 @@ class ExtendedTwoWay(DifferenceInDifferences):
     def _named(self) -> str:
         against = "clusters not yet treated" if self.controls == "not_yet" else "never-treated clusters"
         return f"Extended two-way fixed effects with an effect for every group and time against {against}"
+
+
+def _by_group_time(cells: TreatedCells) -> TreatedCells:
+    """Every treated cell of a group and time that one cluster identifies: its effect is the group's, not the cluster's own."""
+    treated = cells.usable | cells.lost
+    known = looked_up((cells.size > 0).astype(float), cells.label) > 0
+    usable = treated & known
+    return cells._replace(usable=usable, lost=treated & ~known, size=counted(cells.label, usable, len(cells.pairs.group)))
 
 
 def _members(cells: TreatedCells) -> Array:

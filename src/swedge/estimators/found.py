@@ -13,7 +13,8 @@ Array = NDArray[np.float64]
 class Found(NamedTuple):
     """One row a replicate: terms ``(R, K)``, their covariance ``(R, K, K)`` and own df ``(R, K)``; -2 log likelihood; variances by name.
 
-    `shares` are the icc, cac and iac that these variances make, where they make any.
+    `shares` are the icc, cac and iac that these variances make, where they make any. `alone` is the share of each
+    term that single clusters fit exactly ``(R, K)``, which a cluster-robust variance does not see.
     """
 
     estimate: Array
@@ -23,3 +24,4 @@ class Found(NamedTuple):
     criterion: Array
     variances: dict[str, Array]
     shares: dict[str, Array] = {}  # noqa: RUF012 - never written to
+    alone: Array | None = None

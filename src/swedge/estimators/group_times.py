@@ -22,12 +22,15 @@ Index = NDArray[np.int64]
 
 
 class Classes(NamedTuple):
-    """``label (..., I)`` of each cluster; of each class its first treated period ``start (..., C)`` and observed periods ``(..., C, T)``."""
+    """``label (..., I)`` of each cluster; of each class its first treated period ``start (..., C)``, and how many ``clusters (..., C)``.
+
+    ``seen (..., C, T)``: the periods in which its clusters are observed.
+    """
 
     label: Index
     start: Index
     seen: Flags
-    count: Array
+    clusters: Array
 
 
 class Pairs(NamedTuple):
@@ -88,16 +91,27 @@ def clusters_of(found: Cohorts) -> Classes:
 
 
 def pairs_of(found: Cohorts, base: str, anticipation: int) -> Pairs:
-    """Every group and time with its base period: the last one before anticipation; before treatment the previous one if "varying"."""
+    """Every group and time with its base period: the last one before anticipation; before treatment the previous one if "varying".
+
+    A period in which nobody of the group is observed, such as its transition into treatment, is passed over.
+    """
     rows = []
     for g in found.dates:
-        last = g - anticipation - 1
-        for t in range(found.periods) if last >= 0 else ():
-            before = t - 1 if base == "varying" and t < g else last
+        seen = _seen_periods(found, g)
+        last = max(seen[seen < g - anticipation], default=-1)
+        for t in seen if last >= 0 else ():
+            before = max(seen[seen < t], default=-1) if base == "varying" and t < g else last
             if before >= 0 and before != t:
                 rows.append((g, t, before))
-    group, time, before = np.array(rows, dtype=np.int64).reshape((-1, 3)).T
-    return Pairs(group, time, before)
+    return Pairs(*np.array(rows, dtype=np.int64).reshape((-1, 3)).T)
+
+
+def _seen_periods(found: Cohorts, group: int) -> Index:
+    """Periods in which some cluster of a group is observed."""
+    if found.seen.all():
+        return np.arange(found.periods)
+    ours = np.broadcast_to((found.start == group)[..., None], np.broadcast_shapes(found.seen.shape, (*found.start.shape, 1)))
+    return np.flatnonzero((found.seen & ours).any(tuple(range(found.seen.ndim - 1))))
 
 
 def sides(pairs: Pairs, classes: Classes, controls: str, anticipation: int) -> tuple[Flags, Flags]:
@@ -109,20 +123,20 @@ def sides(pairs: Pairs, classes: Classes, controls: str, anticipation: int) -> t
     never = start == periods
     free = never | (later & (start != group)) if controls == "not_yet" else never
     if controls == "last":
-        latest = np.max(np.where(classes.count > 0, classes.start, 0), -1)[..., None, None]
+        latest = np.max(np.where(classes.clusters > 0, classes.start, 0), -1)[..., None, None]
         free = (start == latest) & (never | later) & (start != group)
     return both & (start == group), both & free
 
 
 def group_sizes(pairs: Pairs, classes: Classes) -> Array:
     """How many clusters each effect's group has, ``(..., K)``."""
-    return np.asarray((of_group(pairs, classes) * classes.count[..., None, :]).sum(-1))
+    return np.asarray((of_group(pairs, classes) * classes.clusters[..., None, :]).sum(-1))
 
 
 def plain(pairs: Pairs, classes: Classes, treated: Flags, control: Flags) -> GroupTimes:
     """Difference of mean changes."""
-    ours, theirs = (_even(side, classes.count) for side in (treated, control))
-    usable = (ours > 0).any(-1) & (theirs > 0).any(-1)
+    ours, theirs = (_even(side, classes.clusters) for side in (treated, control))
+    usable = np.asarray((ours > 0).any(-1) & (theirs > 0).any(-1))
     share = (ours - theirs) * usable[..., None]
     return GroupTimes(pairs, classes, share, usable, group_sizes(pairs, classes))
 
@@ -137,7 +151,7 @@ def _even(side: Flags, count: Array) -> Array:
 def plain_influence(found: GroupTimes, held: Moments) -> tuple[Array, Array]:
     """Effects ``(..., K)``, and the mean influence ``(..., K, C)`` of each class's clusters on them."""
     change = np.swapaxes(held.mean[..., found.pairs.time] - held.mean[..., found.pairs.base], -1, -2)
-    count = held.count[..., None, :]
+    count = held.clusters[..., None, :]
     up, down = np.maximum(found.share, 0.0), np.maximum(-found.share, 0.0)
     ours, theirs = ((side * count * change).sum(-1, keepdims=True) for side in (up, down))
     return (ours - theirs)[..., 0], up * (change - ours) - down * (change - theirs)
@@ -184,4 +198,6 @@ def _lifted(label: Index, axes: int) -> Index:
 
 def of_group(pairs: Pairs, classes: Classes) -> Array:
     """Which effects are those of a class's own group, ``(..., K, C)``."""
-    return np.asarray((classes.start[..., None, :] == pairs.group[:, None]) & classes.seen.any(-1)[..., None, :], dtype=float)
+    observed = np.asarray(classes.seen.any(-1))
+    own = (classes.start[..., None, :] == pairs.group[:, None]) & observed[..., None, :]
+    return np.asarray(own, dtype=np.float64)

@@ -8,6 +8,8 @@ from functools import partial
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from swedge._kernels.families import FamilyMaths
+from swedge._kernels.sandwich import CORRECTIONS
 from swedge.assumptions import Constant, Correlation, EffectCurve, Estimand, NestedExchangeable, family_named
 from swedge.errors import FitError, Status, nearest
 from swedge.estimate import Estimate, Estimator, Wording, assemble
@@ -17,7 +19,7 @@ from swedge.estimators.found import Found
 from swedge.estimators.freedom import between_within
 from swedge.estimators.mean_model import MeanModel, explained, mean_model
 from swedge.estimators.mixed_gaussian import fit_gaussian
-from swedge.estimators.mixed_glmm import approximation, check_generalised, few_clusters, fit_generalised, fit_glmm
+from swedge.estimators.mixed_glmm import ENOUGH_CLUSTERS, approximation, check_generalised, few_clusters, fit_generalised, fit_glmm
 from swedge.estimators.population_average import population_average
 from swedge.estimators.structure_words import random_terms
 from swedge.trial import Trial
@@ -32,6 +34,8 @@ DF_WORDS = {
     "normal": "infinite (normal)",
 }
 DFS = tuple(DF_WORDS)
+ROBUST = tuple(CORRECTIONS)
+VCOVS = ("model", *ROBUST)
 MOST_NODES = 99
 
 
@@ -58,6 +62,10 @@ class MixedModel(Estimator):
         The first two are for Gaussian outcomes. "clusters" is the number of clusters minus 2. "normal" has to be asked for.
     link : {"logit", "probit", "cloglog", "log"}, optional
         Of a binary or count outcome; the family's canonical link if left out.
+    vcov : {"model", "CR0", "CR1", "CR2", "CR3"}
+        "model" (default) trusts the random effects. The others are cluster-robust variances of the same estimate, which hold whatever the
+        correlation inside clusters truly is; Gaussian only. They need df= to be written: "satterthwaite" is then the sandwich's own.
+        CR2 and CR3 correct the whitened residuals, so that rows and cells give the same answer.
 
     References
     ----------
@@ -65,12 +73,14 @@ class MixedModel(Estimator):
     Hooper R, Teerenstra S, de Hoop E, Eldridge S (2016). Sample size calculation for stepped wedge and other longitudinal cluster
     randomised trials. Statistics in Medicine 35, 4718-4728.
     Kenward MG, Roger JH (1997). Small sample inference for fixed effects from restricted maximum likelihood. Biometrics 53, 983-997.
+    Pustejovsky JE, Tipton E (2018). Small-sample methods for cluster-robust variance estimation and hypothesis testing in fixed effects
+    models. Journal of Business and Economic Statistics 36, 672-683.
 
     Examples
     --------
     >>> MixedModel()
     MixedModel(correlation=NestedExchangeable(icc=None, cac=None, iac=0.0), effect=Constant(), estimand=None, reml=True, quadrature=1,
-    df='kenward-roger', link=None)
+    df='kenward-roger', link=None, vcov='model')
     """
 
     correlation: Correlation = NestedExchangeable()  # noqa: RUF009 - frozen, so shared safely
@@ -80,6 +90,7 @@ class MixedModel(Estimator):
     quadrature: int = 1
     df: str = "kenward-roger"
     link: str | None = None
+    vcov: str = "model"
 
     def __post_init__(self) -> None:
         if self.df not in DFS:
@@ -92,6 +103,16 @@ class MixedModel(Estimator):
         if not hasattr(self.correlation, "structure"):
             raise FitError(f"correlation={self.correlation!r}; expected a structure to estimate, such as NestedExchangeable().")
         self.correlation.structure()
+        self._check_vcov()
+
+    def _check_vcov(self) -> None:
+        if self.vcov not in VCOVS:
+            raise FitError(f"vcov={self.vcov!r}; expected one of {', '.join(VCOVS)}.{nearest(str(self.vcov), VCOVS)}")
+        if self.robust and self.df == "kenward-roger":
+            raise FitError(
+                f"Kenward-Roger (the default of df) corrects the model's variance, not vcov={self.vcov!r}. Write df='satterthwaite' for the"
+                " degrees of freedom of the cluster-robust variance, or leave vcov= out."
+            )
 
     def scale(self, trial: Trial) -> str:
         """The link."""
@@ -111,7 +132,7 @@ class MixedModel(Estimator):
 
     def bare(self) -> MixedModel:
         """The same estimate without the work of degrees of freedom."""
-        return replace(self, df="normal")
+        return replace(self, df="normal", vcov="model")
 
     def point(self, trial: Trial) -> Array:
         """Point estimates without the work of degrees of freedom."""
@@ -128,7 +149,7 @@ class MixedModel(Estimator):
         if trial.family == "gaussian":
             raise FitError(f"The coefficient of {self!r} is the marginal difference of means itself. Fit the mixed model as it is.")
         parts, maths = effects(trial, self.effect, self.estimand), family_named(trial.family, self.link)
-        check_generalised(trial, self.correlation, self.df, maths, self.quadrature)
+        self._check_generalised(trial, maths)
         found = fit_generalised(trial, parts, self.correlation, maths, self.quadrature)
         return population_average(trial, parts, found, partial(self._freedom, trial, parts), self._wording(trial, parts))
 
@@ -137,20 +158,38 @@ class MixedModel(Estimator):
         """Whether the model has a cluster-by-period term."""
         return "cluster_period" in self.correlation.structure().effects
 
+    @property
+    def robust(self) -> bool:
+        """Whether the variance is cluster-robust."""
+        return self.vcov in ROBUST
+
     def _fit(self, trial: Trial) -> Estimate:
         parts = effects(trial, self.effect, self.estimand)
         if trial.family == "gaussian":
             self._check_gaussian()
-            found = fit_gaussian(trial, parts, self.correlation, self.reml, self.df)
+            found = fit_gaussian(trial, parts, self.correlation, self.reml, self.df, self.vcov)
         else:
             maths = family_named(trial.family, self.link)
-            check_generalised(trial, self.correlation, self.df, maths, self.quadrature)
+            self._check_generalised(trial, maths)
             found = fit_glmm(trial, parts, self.correlation, maths, self.quadrature)
         return self._assembled(trial, parts, found)
 
     def _check_gaussian(self) -> None:
         if self.quadrature != 1:
             raise FitError(f"quadrature={self.quadrature} with a Gaussian outcome, whose likelihood is exact. Leave it out.")
+        if self.robust and "exposure" in self.correlation.structure().effects:
+            raise FitError(
+                f"vcov={self.vcov!r} needs clusters that are independent under the model, and random exposure effects are shared by all of"
+                " them. Leave exposure= out of RandomEffects(), or use vcov='model'."
+            )
+
+    def _check_generalised(self, trial: Trial, maths: FamilyMaths) -> None:
+        check_generalised(trial, self.correlation, self.df, maths, self.quadrature)
+        if self.robust:
+            raise FitError(
+                f"vcov={self.vcov!r} is for Gaussian outcomes; this one is {trial.family}. Use FixedEffects(vcov={self.vcov!r}) or GEE(), whose"
+                " cluster-robust variances are for every family, or vcov='model'."
+            )
 
     def _freedom(self, trial: Trial, parts: Effects, natural: Array) -> Array:
         if self.df == "between-within":
@@ -161,7 +200,13 @@ class MixedModel(Estimator):
         wording = self._wording(trial, parts)
         numbers = (found.estimate, found.covariance, self._freedom(trial, parts, found.df))
         fit = assemble(
-            trial, parts.terms, numbers, found.status, wording, {"criterion": found.criterion, **found.variances, **found.shares}
+            trial,
+            parts.terms,
+            numbers,
+            found.status,
+            wording,
+            {"criterion": found.criterion, **found.variances, **found.shares},
+            found.alone,
         )
         if not trial.shape and fit.status == Status.SINGULAR:
             fit = replace(fit, notes=(*fit.notes, Status.SINGULAR.advice))
@@ -171,12 +216,19 @@ class MixedModel(Estimator):
 
     def _wording(self, trial: Trial, parts: Effects) -> Wording:
         notes = (*trial.notes, *self._warnings(trial))
-        return Wording(f"MixedModel {self.df}", parts.estimand, self.scale(trial), self._methods(trial, parts), notes)
+        name = f"MixedModel {self.vcov} {self.df}" if self.robust else f"MixedModel {self.df}"
+        return Wording(name, parts.estimand, self.scale(trial), self._methods(trial, parts), notes)
 
     def _warnings(self, trial: Trial) -> tuple[str, ...]:
+        clusters = int(informed(trial).max())
         notes = [] if trial.family == "gaussian" else few_clusters(trial, self.correlation)
-        if trial.family == "gaussian" and not self.nested:
+        if trial.family == "gaussian" and not self.nested and not self.robust:
             notes.append("Without a cluster-by-period effect the standard error assumes that all clusters share one secular trend exactly.")
+        if self.robust and clusters < ENOUGH_CLUSTERS and (self.vcov in ("CR0", "CR1") or self.df == "normal"):
+            notes.append(
+                f"{self.vcov} with {DF_WORDS[self.df]} degrees of freedom is not safe with {clusters} clusters. Report CR2 with Satterthwaite"
+                " degrees of freedom beside it."
+            )
         if trial.cells.within is None and trial.family == "gaussian":
             notes.append("Only cell means were given: each is taken as one observation weighted by its count.")
         return tuple(notes)
@@ -188,8 +240,9 @@ class MixedModel(Estimator):
             else f"{trial.family.capitalize()} mixed model ({self.scale(trial)} link, {approximation(self.quadrature)})"
         )
         criterion = ("restricted " if self.reml else "") + "maximum likelihood" if trial.family == "gaussian" else "maximum likelihood"
+        variance = f" {self.vcov} cluster-robust variance and" if self.robust else ""
         return (
             f"{kind} with fixed period effects{estimated(parts)} and random"
-            f" {random_terms(self.correlation.structure())}{adjusted_for(trial)}, fitted by {criterion}, {DF_WORDS[self.df]} degrees of"
+            f" {random_terms(self.correlation.structure())}{adjusted_for(trial)}, fitted by {criterion},{variance} {DF_WORDS[self.df]} degrees of"
             f" freedom; {counted(trial)}."
         )

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from swedge._kernels.blocks import BlockModel, Scatter, maximise_blocks
 from swedge._kernels.least_squares import varies
 from swedge._kernels.linalg import stacked
+from swedge._kernels.mixed_robust import robust_mixed
 from swedge._kernels.reml import CellModel, cell_model, centred, maximise
 from swedge._kernels.reml_inference import MixedFit, fit_mixed
 from swedge.assumptions import Correlation, Structure
@@ -17,7 +18,7 @@ from swedge.estimators.columns import Effects, covariate_means, padded, period_c
 from swedge.estimators.found import Found
 from swedge.estimators.identified import check_identified
 from swedge.estimators.layout import covariance_of, grid_of, ratio_names
-from swedge.estimators.pieces import cell_freedom, full
+from swedge.estimators.pieces import cell_freedom, cluster_scatter, full
 from swedge.trial import Trial
 
 Array = NDArray[np.float64]
@@ -28,34 +29,49 @@ VANISHED = 1e-10
 FAST = (Structure(("cluster",)), Structure(("cluster", "cluster_period")))
 
 
-def fit_gaussian(trial: Trial, parts: Effects, correlation: Correlation, reml: bool, df: str) -> Found:
-    """Maximise the (restricted) likelihood of each replicate."""
+def fit_gaussian(trial: Trial, parts: Effects, correlation: Correlation, reml: bool, df: str, vcov: str = "model") -> Found:
+    """Maximise the (restricted) likelihood of each replicate; a `vcov` other than "model" is a cluster-robust variance there."""
     structure = correlation.structure()
     check_identified(trial, parts, structure)
-    model, before = gaussian_model(trial, parts, structure, reml)
+    robust = vcov != "model"
+    model, before = gaussian_model(trial, parts, structure, reml, robust)
     contrasts = padded(parts.contrasts, before, len(trial.covariates))
-    fit = fit_mixed(model, contrasts, df, maximise if isinstance(model, CellModel) else maximise_blocks)
+    fit = fit_mixed(model, contrasts, "none" if robust else df, maximise if isinstance(model, CellModel) else maximise_blocks)
     variances = dict(zip(("residual", *ratio_names(structure)), fit.variances.T, strict=True))
     moves = varies(full(trial.n, trial, 2), full(trial.outcome, trial, 2), _squares_within(trial))
     left = cell_freedom(trial, period_columns(trial)) - parts.columns.shape[-3]
     status = _status(model, fit, moves, left)
-    return Found(fit.estimate, fit.covariance, fit.df, status, fit.criterion, variances, shares(variances))
+    found = Found(fit.estimate, fit.covariance, fit.df, status, fit.criterion, variances, shares(variances))
+    return _robust(found, trial, model, fit.point, (vcov, df), contrasts) if robust else found
 
 
-def gaussian_model(trial: Trial, parts: Effects, structure: Structure, reml: bool) -> tuple[CellModel | BlockModel, int]:
-    """The likelihood of a structure, and how many columns stand before the effect's."""
+def _robust(found: Found, trial: Trial, model: CellModel | BlockModel, point: Array, how: tuple[str, str], contrasts: Array) -> Found:
+    """The same fit with a cluster-robust variance; its own df where Satterthwaite's are asked for."""
+    vcov, df = how
+    inner, inner_y, _ = cluster_scatter(trial, model.columns, robust=True)
+    if len(trial.covariates) and isinstance(model, BlockModel) and model.y.shape[-2] > len(trial.clusters):
+        inner, inner_y = 0 * inner, 0 * inner_y  # a cohort's blocks of deviations hold them
+    robust = robust_mixed(vcov, model, point, len(trial.clusters), (inner, inner_y), contrasts)
+    natural = robust.df if df == "satterthwaite" else np.full_like(robust.df, np.inf)
+    return found._replace(covariance=robust.covariance, df=natural, alone=robust.alone)
+
+
+def gaussian_model(
+    trial: Trial, parts: Effects, structure: Structure, reml: bool, apart: bool = False
+) -> tuple[CellModel | BlockModel, int]:
+    """The likelihood of a structure, and how many columns stand before the effect's; `apart` keeps a cohort's clusters apart."""
     periods = period_columns(trial)
     x = stack_columns(periods, parts.columns)
     if trial.covariates:
         x = stack_columns(x, covariate_means(trial))
     scatter, total = _scatter(trial, x.shape[-3], structure)
     if structure not in FAST:
-        return _block_model(trial, structure, x, (scatter, total), reml), len(periods)
+        return _block_model(trial, structure, x, (scatter, total), reml, apart), len(periods)
     nested = "cluster_period" in structure.effects
     return cell_model(trial.outcome, x, trial.n, scatter, total, trial.shape, nested, reml), len(periods)
 
 
-def _block_model(trial: Trial, structure: Structure, x: Array, inside: tuple[Scatters, Array], reml: bool) -> BlockModel:
+def _block_model(trial: Trial, structure: Structure, x: Array, inside: tuple[Scatters, Array], reml: bool, apart: bool) -> BlockModel:
     """Cells as blocks: one a cluster, or one alone where exposure effects cross clusters; a cohort's deviations follow."""
     grid = grid_of(trial)
     covariance = covariance_of(grid, structure)
@@ -72,7 +88,7 @@ def _block_model(trial: Trial, structure: Structure, x: Array, inside: tuple[Sca
         restricted=reml,
         typical=float(np.mean(1 / grid.n[grid.seen])),
     )
-    return with_cohort(model, trial, grid, structure) if in_cohort(structure) else model
+    return with_cohort(model, trial, grid, structure, apart) if in_cohort(structure) else model
 
 
 def _scatter(trial: Trial, p: int, structure: Structure) -> tuple[Scatters, Array]:

@@ -168,7 +168,7 @@ class RothSantAnna(DifferenceInDifferences):
         average = weigh(averages(KINDS[self.aggregate], found.pairs, trial.periods), found.size * found.usable)
         later, earlier = (_placed(found, average.weights, at) for at in (found.pairs.time, found.pairs.base))
         held = found.classes.seen.any(-1) & (found.classes.start > 0)
-        return _Compared(average.terms, later, earlier, found.classes, found.classes.count * held)
+        return _Compared(average.terms, later, earlier, found.classes, found.classes.clusters * held)
 
     def _numbers(self, trial: Trial) -> TermNumbers:
         found, y = _efficient(self, trial, self._compared(trial)), about_centre(trial)
@@ -233,9 +233,7 @@ def _multiples(found: _Efficient, robust: bool) -> str:
 
 def _whole(found: Cohorts) -> Cohorts:
     """Clusters that are observed in every period that has data at all; others as not observed."""
-    used = found.seen.any(-2, keepdims=True)
-    whole = (found.seen | ~used).all(-1, keepdims=True)
-    return Cohorts(found.start, found.seen & whole)
+    return Cohorts(found.start, found.seen & found.throughout[..., None])
 
 
 def _placed(found: GroupTimes, weights: Array | None, at: NDArray[np.int64]) -> Array:
@@ -273,7 +271,9 @@ def _spread(pool: str | None, trial: Trial, compared: _Compared) -> tuple[Array,
     whole = _around_periods(trial, compared, y)
     if pool == "trial":
         return whole, frozenset({"trial"})
-    picked = np.where(each[..., None, None, None], apart(scatter, count), np.where(some[..., None, None, None], pooled(scatter, count), whole))
+    picked = np.where(
+        each[..., None, None, None], apart(scatter, count), np.where(some[..., None, None, None], pooled(scatter, count), whole)
+    )
     return picked, frozenset(how for how, holds in (("cohorts", (some & ~each).any()), ("trial", (~some).any())) if holds)
 
 

@@ -158,7 +158,7 @@ class StackedDiD(DifferenceInDifferences):
         """``G / (G - 1) (N - 1) / (N - K)`` of the stacked regression, ``(...)``."""
         inside = (found.treated | found.control) & (found.share > 0)[..., None]
         window, experiments = self.before + self.after + 1, (found.share > 0).sum(-1)
-        parameters = 2 * window if self.weigh == "treated" else experiments * window + window - 1
+        parameters = 2 * window if self.weigh == "treated" else (experiments + 1) * (window - 1) + 1
         return clustered_factor(inside.any(-2).sum(-1), inside.sum((-2, -1)) * window, np.asarray(parameters))
 
     def _outside(self, trial: Trial) -> tuple[str, ...]:

@@ -97,7 +97,7 @@ class SunAbraham(ByGroupTime):
 def _factor(found: GroupTimes) -> Array:
     """``G / (G - 1) (n - 1) / (n - k)``: coefficients and periods counted, clusters' own effects not."""
     periods = len(np.unique([found.pairs.time, found.pairs.base]))
-    clusters = (found.classes.count * (found.classes.start > 0)).sum(-1)
+    clusters = (found.classes.clusters * (found.classes.start > 0)).sum(-1)
     rows, coefficients = clusters * periods, found.usable.sum(-1) + periods
     return np.asarray(clusters / (clusters - 1) * (rows - 1) / (rows - coefficients))
 
@@ -106,6 +106,6 @@ def _check_balanced(trial: Trial, found: Cohorts) -> None:
     part = (found.seen.any(-1) & ~found.seen.all(-1)).reshape((-1, found.seen.shape[-2])).any(0)
     if part.any():
         raise DataError(
-            f"{int(part.sum())} of {len(trial.clusters)} clusters are not observed in every period, where the saturated regression is no set of"
-            " comparisons. Use CallawaySantAnna(base='universal'), or leave these clusters out."
+            f"{int(part.sum())} of {len(trial.clusters)} clusters are not observed in every period, where the saturated regression is"
+            " no set of comparisons. Use CallawaySantAnna(base='universal'), or leave these clusters out."
         )
