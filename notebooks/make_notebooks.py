@@ -88,34 +88,37 @@ sw.Allocation.load("allocation.json").calendar()
 ANALYSIS = """
 # Analyse a trial
 
-From a file with a row a person to estimates, tests and pictures. The file is simulated here, at the sizes of the Family Safeguarding
-trial with an odds ratio of .7; with your own data, read your file in the cell after the next.
+A tour of the methods, from a file with a row a person to estimates, tests and pictures; `family_safeguarding.ipynb` puts them together
+for a whole trial. The file is simulated here, at the sizes of the Family Safeguarding trial with an odds ratio of .7; with your own
+data, read your file in the cell after the next.
 ---
 import numpy as np
 import pandas as pd
 
 import swedge as sw
-from swedge.studies import family_safeguarding, simulate_children
+from swedge.estimate import forest
+from swedge.inference import LikelihoodRatioTest
+from swedge.studies import family_safeguarding, read_children, simulate_children, write_children
 
 study = family_safeguarding()
-simulate_children(study, seed=1, odds_ratio=0.7, noise=0.1).to_csv("children.csv", index=False)
+write_children(simulate_children(study, seed=1, odds_ratio=0.7, plan_ratio=0.8, noise=0.1, missing=True), "children.csv")
 ---
 ## From rows to a trial
 
 The allocation is the one carried out. Dates are sorted into the design's periods, and what does not fit is refused with a reason.
 ---
-children = pd.read_csv("children.csv")
+children = read_children("children.csv")
 allocation = study.allocation
 about = {"cluster": "la", "date": "referral_date", "treatment": "treated"}
+care = {"outcome": "looked_after", "family": "binomial", **about}
 
-trial = sw.Trial.from_frame(
-    children, allocation, outcome="looked_after", family="binomial", covariates="C(age_group) + C(gender) + disability", **about
-)
+trial = sw.Trial.from_frame(children, allocation, covariates="C(age_group) + C(previous_plans) + disability", **care)
 trial.tidy().pivot(index="cluster", columns="period", values="outcome").round(3)
 ---
 ax = trial.plot()
+# alt: One line an authority: the share of children looked after in each period, with treated periods marked
 ---
-## The primary outcome
+## A binary outcome
 
 Two analyses side by side: CR2 assumes nothing of how an authority varies over time, the overdispersed one that all vary alike.
 Estimates are log odds ratios, treated minus control.
@@ -123,9 +126,17 @@ Estimates are log odds ratios, treated minus control.
 lead = sw.FixedEffects(vcov="CR2").fit(trial)
 print(lead.summary())
 ---
-fits = [lead, sw.FixedEffects(vcov="overdispersed").fit(trial)]
-ratios = pd.concat([fit.tidy() for fit in fits]).set_index("estimator")[["estimate", "conf_low", "conf_high"]].apply(np.exp)
-ratios.round(3)
+fits = {"CR2": lead, "overdispersed": sw.FixedEffects(vcov="overdispersed").fit(trial)}
+ratios = pd.concat(fit.tidy().assign(analysis=name) for name, fit in fits.items()).set_index("analysis")
+ratios[["estimate", "conf_low", "conf_high"]].apply(np.exp).round(3)
+---
+## The same as risks
+
+A regression predicts every child's risk with and without treatment. Averaged and compared, that is a difference or a ratio of risks;
+the ratio is shown as its logarithm.
+---
+risks = [sw.MarginalEffect(sw.FixedEffects(), measure).fit(trial).tidy() for measure in ("difference", "ratio")]
+pd.concat(risks).set_index("estimand")[["estimate", "std_error", "df", "p_value", "conf_low", "conf_high"]].round(4)
 ---
 ## The test that stands on the draw alone
 
@@ -135,21 +146,82 @@ exact = sw.RandomisationTest().run(trial, sw.TwoWayFixedEffects())
 print(exact.summary())
 ---
 ax = exact.plot()
+# alt: The estimate under each of the 12 permitted allocations; the one carried out is marked
 ---
-## A continuous outcome
+## Other models, and tests made for few clusters
+
+Generalised estimating equations average over authorities; the mixed model gives authorities and their periods random effects. The
+jackknife leaves out an authority at a time, and the likelihood ratio needs no standard error. One picture takes them all, as they share
+a scale.
+---
+mixed = sw.MixedModel(df="between-within")
+others = {
+    "GEE, Kauermann-Carroll": sw.GEE().fit(trial),
+    "mixed model": mixed.fit(trial),
+    "jackknife": sw.JackknifeTest().run(trial, sw.FixedEffects()),
+    "likelihood ratio": LikelihoodRatioTest(interval=False).run(trial, mixed),
+}
+ax = forest(fits | others)
+# alt: Log odds ratios with 95% intervals by six analyses; the likelihood ratio, run for its p alone, has no interval
+---
+## Days, censored days, shares
 
 Days on a child protection plan, for the children who had one. The cluster-by-period effect and Kenward-Roger degrees of freedom are
 defaults.
 ---
-plans = sw.Trial.from_frame(children.dropna(subset=["plan_days"]), allocation, outcome="plan_days", **about)
-fit = sw.MixedModel().fit(plans)
-print(fit.summary())
+plans = children.dropna(subset=["plan_days"]).assign(ended=lambda rows: 1 - rows["plan_open"])
+days = sw.Trial.from_frame(plans, allocation, outcome="plan_days_total", **about)
+print(sw.MixedModel().fit(days).summary())
++++
+Plans still open after two years are censored. `Duration` turns each into a pseudo-observation of the mean time up to a horizon, which
+any linear analysis can take.
+---
+single = {"time": "plan_days", "event": "ended", "cluster": "la", "date": "referral_date"}
+until = sw.Duration(horizon=730).trial(plans, allocation, **single)
+sw.MixedModel().fit(until).tidy().drop(columns=["term", "estimand"]).round(3)
+---
+ax = sw.Duration(horizon=730).plot(plans, allocation, release=True, **single)
+# alt: Share of plans still open by days since their start, for treated and control children, up to 730 days
++++
+A share, such as of school sessions missed, keeps the logit and lets the data say how it varies.
+---
+pupils = children.dropna(subset=["absence"])
+sw.FixedEffects().fit(sw.Trial.from_frame(pupils, allocation, outcome="absence", family="fractional", **about)).tidy().round(3)
+---
+## Effects that change with time since go-live
+
+A constant effect is an assumption. These are the weights that an estimate gives to the effects at each exposure if it fails:
+---
+print(sw.exposure_weights(trial, sw.FixedEffects()).summary())
++++
+`ByExposure` assumes no shape, and an estimand says what is read off the curve. The shaded band holds for the whole curve at once.
+---
+print(sw.FixedEffects(effect=sw.ByExposure(), estimand=sw.TATE(1, 3)).fit(trial).summary())
+ax = sw.FixedEffects(vcov="overdispersed", effect=sw.ByExposure()).fit(trial).plot()
+# alt: Log odds ratio at exposures of 1 to 5 periods with pointwise intervals and a simultaneous band
+---
+## Missing values
+
+One call, three answers: imputed by chained equations and pooled by Rubin's rules, complete cases, and a level for what is missing.
+---
+sets = sw.MultipleImputation(imputations=3, seed=1)  # a paper needs more
+gaps = sw.missing_data_analysis(children, allocation, sw.FixedEffects(), covariates="C(gender) + C(ethnicity)", imputation=sets, **care)
+gaps.tidy()[["method", "estimate", "std_error", "df", "n", "dropped", "fmi"]].round(3)
+---
+## Before an estimate is believed
+
+What moves it most: an authority, a cell, or what the model leaves over.
+---
+diagnostics = sw.diagnose(sw.Trial.from_frame(children, allocation, **care), sw.FixedEffects(), release=True)
+axes = diagnostics.plot()
+# alt: Four panels: trajectories, estimates without each authority, influence of each cell, and residuals
 ---
 ## Which cells the estimate stands on
 
 Blue cells count positively and orange ones negatively; framed cells were treated.
 ---
 ax = sw.TwoWayFixedEffects().plot_weights(trial)
+# alt: Heat map of the weight of every authority and period in the estimate
 """
 
 POWER = r'''
@@ -366,8 +438,8 @@ Five English local authorities began Family Safeguarding one after the other bet
 and numbers of children are the trial's own. **The children are simulated**: nothing below is a result of the trial. In return the
 truth is known, and every analysis can be held against it.
 
-The analyses are the pre-specified one, the one that holds its size with five authorities, six secondary outcomes and a sensitivity set. They
-end in one table and one picture.
+The analyses are the pre-specified one, the one that holds its size with five authorities, six secondary outcomes and a sensitivity set.
+They end in one table and one picture.
 ---
 from dataclasses import replace
 
@@ -383,7 +455,7 @@ from swedge.studies import family_safeguarding, read_children, simulate_children
 study = family_safeguarding()
 design, allocation = study.design, study.allocation
 
-SEED = 1  # chosen before anything was run, and kept
+SEED = 1  # not chosen for what it gives
 TRUTH = {"odds_ratio": 0.8, "secondary_odds_ratio": 0.85, "plan_ratio": 0.9}  # treated against control
 NOISE = 0.1  # standard deviation of what each authority does in each period on its own: log odds, and log length of plans
 WITHOUT_PROCEEDINGS = ["Swindon"]  # one authority holds no court dates
@@ -395,8 +467,8 @@ Periods are cut at the dates of go-live, so their lengths differ.
 ax = design.plot()
 # alt: Grid of sequences by periods; each sequence turns from control to treated one period after the one above it
 +++
-Walsall and Lancashire were ready and shared out the first two dates; the other three authorities shared out the last three. That permits
-2! × 3! orders, and each was as likely as the one that was drawn:
+Walsall and Lancashire were ready and shared out the first two dates; the other three authorities shared out the last three. That
+permits 2! × 3! orders, and each was as likely as the one that was drawn:
 ---
 orders = pd.DataFrame(np.array(design.clusters)[np.argsort(design.allocations(), axis=1)], columns=[f"step {k + 1}" for k in range(5)])
 orders.index = range(1, len(orders) + 1)
@@ -405,7 +477,7 @@ orders
 print(f"{design.count()} allocations: the randomisation test gives no p below 1/{design.count()} = {design.min_p():.3f}")
 print(f"Can it reject at 5%? {design.min_p() <= 0.05}. It offers a {1 - design.min_p():.1%} interval.")
 +++
-So nothing can be shown at 5% by the draw alone, whatever the data say. A p of .083 is the strongest that it can speak, and should be read so.
+So nothing can be shown at 5% by the draw alone, whatever the data say. A p of .083 is the strongest thing that it can say.
 Every smaller p below rests on a model.
 
 The primary outcome has a second limit. A child referred before go-live is a control, and the 18 months of follow-up run on into the
@@ -414,14 +486,14 @@ treated time:
 overlap = sw.exposure_overlap(allocation, size=study.sizes, days=548)
 print(f"{overlap.pooled:.1%} of the controls' follow-up is under treatment; {overlap.never_exposed:.1%} of controls never meet it")
 +++
-In the real trial this dilutes any effect that acts during follow-up, by more than the share itself (the notebook on power shows how much
-more). The simulation below spares us: its effect belongs to the date of referral, whole. What the analyses find here they would find less
-clearly there.
+In the real trial this dilutes any effect that acts during follow-up, by more than the share itself (the notebook on power shows how
+much more). The simulation below spares us: its effect belongs to the date of referral, whole. What the analyses find here they would
+find less clearly there.
 
 ## 2. The data, through one door
 
-A row a child: authority, date of first referral, covariates, outcomes. Ethnicity, asylum seeking and gender have gaps at the trial's rates. Counts
-of 1 to 5 are not shown, and neither is a count from which one could be worked out.
+A row a child: authority, date of first referral, covariates, outcomes. Ethnicity, asylum seeking and gender have gaps at the trial's
+rates. Counts of 1 to 5 are not shown, and neither is a count from which one could be worked out.
 ---
 simulated = simulate_children(study, SEED, **TRUTH, noise=NOISE, missing=True, without_proceedings=WITHOUT_PROCEEDINGS)
 write_children(simulated, "children.csv")
@@ -433,8 +505,8 @@ counts.astype(object).mask(counts.isin(range(1, 6)), "1 to 5")
 ---
 children[["gender", "ethnicity", "uasc"]].isna().mean().map("{:.1%}".format).rename("missing").to_frame()
 +++
-The door sorts dates into the design's periods, and refuses what contradicts the allocation or cannot be analysed. It never fills and never
-drops unasked.
+The door sorts dates into the design's periods, and refuses what contradicts the allocation or cannot be analysed. It never fills and
+never drops unasked.
 ---
 about = {"cluster": "la", "date": "referral_date", "treatment": "treated"}
 COVARIATES = "C(age_group) + C(gender) + C(ethnicity) + C(disability) + C(previous_plans) + C(uasc) + white_british_share"
@@ -448,8 +520,8 @@ for rows, covariates in ((swapped, None), (children, COVARIATES)):
 +++
 The main analyses keep every child by making "not recorded" a level of its own. Imputation stands beside it in the sensitivity set.
 ---
-gaps = {name: children[name].astype(object).where(children[name].notna(), "not recorded").astype(str) for name in ("gender", "ethnicity", "uasc")}
-known = children.assign(**gaps)
+incomplete = children[["gender", "ethnicity", "uasc"]]
+known = children.assign(**incomplete.astype(object).where(incomplete.notna(), "not recorded").astype(str))
 
 
 def trial_of(outcome, family, covariates=None, rows=known, under=allocation, **changed):
@@ -466,8 +538,8 @@ text = ax.set_ylabel("Share looked after within 18 months")
 ---
 ## 3. The primary outcome
 
-Three models of one comparison, all with the protocol's covariates. The pre-specified one is a logistic mixed model with a random intercept for each authority. It is
-run as it was registered, and its note is printed with it.
+Three models of one comparison, all with the protocol's covariates. The pre-specified one is a logistic mixed model with a random
+intercept for each authority. It is run as it was registered, and its note is printed with it.
 ---
 cr2, over = sw.FixedEffects(vcov="CR2"), sw.FixedEffects(vcov="overdispersed")
 registered = sw.MixedModel(sw.Exchangeable(), df="normal")
@@ -478,8 +550,8 @@ primary = {
 }
 print(primary["random intercept, z (pre-specified)"].summary())
 +++
-CR2 with Satterthwaite's degrees of freedom assumes that authorities are independent and nothing about how they vary; it keeps its size with five. It leads. The
-overdispersed analysis assumes that all vary alike from period to period, and buys precision with that.
+CR2 with Satterthwaite's degrees of freedom assumes that authorities are independent and nothing about how they vary; it keeps its size
+with five. It leads. The overdispersed analysis assumes that all vary alike from period to period, and buys precision with that.
 ---
 print(primary["authority effects, CR2 and Satterthwaite (leads)"].summary())
 +++
@@ -494,8 +566,8 @@ print(by_draw["randomisation test, unadjusted"].summary())
 ax = by_draw["randomisation test, unadjusted"].plot()
 # alt: The log odds ratio under each of the 12 permitted allocations; the one carried out is marked
 +++
-An odds ratio is not a number of children. Standardised over the treated children, the same model says how many more or fewer in a hundred were
-looked after than would have been without treatment:
+An odds ratio is not a number of children. Standardised over the treated children, the same model says how many more or fewer in a
+hundred were looked after than would have been without treatment:
 ---
 points = sw.MarginalEffect(cr2, "difference", over="treated").fit(care)
 print(f"{100 * points.estimate:.2f} in a hundred ({100 * points.conf_int[0]:.2f} to {100 * points.conf_int[1]:.2f})")
@@ -504,13 +576,13 @@ print(f"{100 * points.estimate:.2f} in a hundred ({100 * points.conf_int[0]:.2f}
 
 Each has the family that it is: yes or no, a share of sessions, a censored time, a total of days. Two need care before they are fitted.
 
-* **Re-referral for the trio** (domestic abuse, parental mental health, substance misuse) starts at the first referral that names it. The treatment is the
-  one on *that* day.
-* **Care proceedings**: Swindon holds no dates. Nothing is filled. The trial is the one of the other four, given Swindon's place in the order, and permits
-  2! × 2! = 4 allocations.
+* **Re-referral for the trio** (domestic abuse, parental mental health, substance misuse) starts at the first referral that names it.
+  The treatment is the one on *that* day.
+* **Care proceedings**: Swindon holds no dates. Nothing is filled. The trial is the one of the other four, given Swindon's place in the
+  order, and permits 2! × 2! = 4 allocations.
 
-Three of them are outcomes of selected children: those with a plan, whose plan ended, whose case came to a meeting. If the treatment changes who these are, the
-comparison is no longer one of like with like, and randomisation does not help.
+Four of them are outcomes of selected children: those with a plan (twice), whose plan ended, whose case came to a meeting. If the
+treatment changes who these are, the comparison is no longer one of like with like, and randomisation does not help.
 ---
 four_dates = {name: date for name, date in study.go_live.items() if name not in WITHOUT_PROCEEDINGS}
 four = sw.Design.from_dates(
@@ -530,16 +602,18 @@ outcomes = {
     "share of sessions missed": (trial_of("absence", "fractional", WHO), cr2),
 }
 secondary = {name: estimator.fit(trial) for name, (trial, estimator) in outcomes.items()}
+print(f"Proceedings: {four.count()} allocations, so no p of the draw below {four.min_p():.2f}\n")
 print(secondary["days on a plan, restricted to 730"].summary())
 ---
 ax = duration.plot(plans, allocation, release=True, **single)
 # alt: Share of plans still open by days since their start, for treated and control children, up to 730 days
 +++
-Six outcomes are six chances of a small p. Holm's and Hochberg's adjustments take the models' p values. MaxT takes the draw: it permutes all outcomes
-together, so their dependence is in the reference. Proceedings have a design of their own and stand outside it.
+Six outcomes are six chances of a small p. Holm's and Hochberg's adjustments take the models' p values. MaxT takes the draw: it permutes
+all outcomes together, so their dependence is in the reference. Proceedings have a design of their own and stand outside it.
 ---
 p_values = {name: float(fit.p_value) for name, fit in secondary.items()}
-adjusted = pd.DataFrame({"p": p_values} | {m: sw.multiplicity(p_values, m).set_index("outcome")["p_adjusted"] for m in ("holm", "hochberg")})
+by_number = {method: sw.multiplicity(p_values, method).set_index("outcome")["p_adjusted"] for method in ("holm", "hochberg")}
+adjusted = pd.DataFrame({"p": p_values} | by_number)
 largest = sw.MaxT().run({name: pair for name, pair in outcomes.items() if name != "care proceedings in 16 weeks"})
 adjusted = adjusted.join(largest.tidy().set_index("outcome")[["p_value", "step_down", "min_p"]].add_prefix("draw: "))
 adjusted.round(3)
@@ -583,8 +657,8 @@ strata = tuple(stratum.clusters for stratum in design.strata)
 by_readiness = replace(sw.FixedEffects(effect=sw.ByGroup(strata)).fit(care), terms=("Walsall and Lancashire", "the later three"))
 by_readiness.tidy()[["term", "estimate", "conf_low", "conf_high", "df"]].round(3)
 +++
-**Treatment by period** cannot be fitted as it was written down: nobody is a control in the last period. It is refused, and what is left of it has to be asked for. Single periods
-hold too little for a cluster-robust variance, which says so as well.
+**Treatment by period** cannot be fitted as it was written down: nobody is a control in the last period. It is refused, and what is left
+of it has to be asked for. Single periods hold too little for a cluster-robust variance, which says so as well.
 ---
 for effect in (sw.ByPeriod(), sw.ByPeriod(empty="leave out")):
     try:
@@ -594,13 +668,13 @@ for effect in (sw.ByPeriod(), sw.ByPeriod(empty="leave out")):
 ax = sw.FixedEffects(vcov="overdispersed", effect=sw.ByPeriod(empty="leave out")).fit(care).plot()
 # alt: Log odds ratio in each of periods 2 to 5 with pointwise intervals and a simultaneous band
 +++
-**Time since go-live.** A constant effect is an assumption. Where it fails, the estimate is a weighted sum of the effects at each exposure, and these are the
-weights:
+**Time since go-live.** A constant effect is an assumption. Where it fails, the estimate is a weighted sum of the effects at each
+exposure, and these are the weights:
 ---
 print(sw.exposure_weights(care, cr2).summary())
 +++
-The longest exposures count negatively: an effect that grows would be pulled down by its own growth. The curve assumes no shape, and its average over exposures is an
-estimand with no negative weight. The band holds for the whole curve at once.
+The longest exposures count negatively: an effect that grows would be pulled down by its own growth. The curve assumes no shape, and its
+average over exposures is an estimand with no negative weight. The band holds for the whole curve at once.
 ---
 curve = sw.FixedEffects(vcov="overdispersed", effect=sw.ByExposure()).fit(care)
 sensitivity |= {
@@ -624,14 +698,15 @@ sw.diagnose(cells, cr2, release=True).tidy().round(3)
 hazard = duration.cox(plans, allocation, covariates=WHO, **single)
 print(hazard.summary())
 +++
-**Not run.** The protocol also defines treatment by the share of the episode: at least half of it, or at least four weeks, after go-live. That needs the day on which
-a case closed, which was not collected. It is a declared deviation and has its rows in the table.
+**Not run.** The protocol also defines treatment by the share of the episode: at least half of it, or at least four weeks, after
+go-live. That needs the day on which a case closed, which was not collected. It is a declared deviation and has its rows in the table.
 
 ## 6. One table
 
-`truth` is what the simulation put in: an odds ratio, or the mean difference that treatment made to the treated children, which is
-known because the same children can be simulated without it. It is blank where the analysis estimates something else (a marginal odds ratio, a hazard
-ratio) or nothing. `min_p` is the smallest p that the analysis could have given, 0 where there is none.
+`truth` is what the simulation put in: an odds ratio, or the mean difference that treatment made to the treated children, which is known
+because the same children can be simulated without it. It is blank where the analysis estimates something else (a marginal odds ratio, a
+hazard ratio) or nothing; an unadjusted odds ratio is a little nearer to 1 than what is shown. `min_p` is the smallest p that the
+analysis could have given, 0 where there is none.
 ---
 treated = simulated["treated"] == 1
 untreated = simulate_children(study, SEED, odds_ratio=1.0, noise=NOISE)
@@ -651,7 +726,8 @@ def row(outcome, analysis, result, truth):
     found = result.tidy().assign(outcome=outcome, analysis=analysis, truth=truth)
     if not isinstance(result, sw.TestResult):
         return found.reindex(columns=COLUMNS)
-    found = found.rename(columns={"test": "estimator"}).assign(std_error=result.std_error, status=sw.Status(int(result.status)).name.lower())
+    status = sw.Status(int(result.status)).name.lower()
+    found = found.rename(columns={"test": "estimator"}).assign(std_error=result.std_error, status=status)
     if result.offered_conf_int is not None:
         low, high = result.offered_conf_int
         offered = found.assign(analysis=f"{analysis}, {result.offered_level:.1%} interval", conf_low=low, conf_high=high)
@@ -662,7 +738,7 @@ def row(outcome, analysis, result, truth):
 not_run = pd.DataFrame({"outcome": CARE, "analysis": ["treated for half of the episode", "treated for 4 weeks of the episode"]})
 parts = [row(CARE, name, result, log_odds) for name, result in (primary | by_draw).items()]
 parts += [row(CARE, name, result, np.nan if name == MARGINAL else log_odds) for name, result in sensitivity.items()]
-parts += [row(CARE, "by readiness", by_readiness.at(0.95), log_odds), row(CARE, "by exposure, overdispersed", curve, log_odds)]
+parts += [row(CARE, "by readiness", by_readiness, log_odds), row(CARE, "by exposure, overdispersed", curve, log_odds)]
 parts += [row(CARE, "difference of risks among the treated", points, made["looked_after"])]
 parts += [row(name, "main analysis", fit, truths[name]) for name, fit in secondary.items()]
 parts += [row("days on a plan, restricted to 730", "Cox, log hazard ratio", hazard, np.nan)]
@@ -694,7 +770,7 @@ for ax, (title, (results, unit)) in zip(axes, panels.items(), strict=True):
     ax.set_title(title, loc="left", fontweight="bold")
     if unit:
         ax.set_xlabel(unit)
-# alt: Estimates with intervals in five panels: odds ratios of the primary outcome and its sensitivity set, of the secondary outcomes, then days, risks and hazard
+# alt: Estimates with intervals in five panels: odds ratios of the primary and the secondary outcomes, then days, risks and hazard
 ---
 ## What can be said
 ---
@@ -704,28 +780,35 @@ def ratio(fit):
     return f"{np.exp(fit.estimate):.2f} ({low:.2f} to {high:.2f})"
 
 
-lead, pre_specified = list(primary.values())[0], primary["random intercept, z (pre-specified)"]
+lead, pre_specified = next(iter(primary.values())), primary["random intercept, z (pre-specified)"]
+exact = by_draw["randomisation test, unadjusted"]
 compared = table[table["truth"].notna() & np.isfinite(table["conf_low"].astype(float))]
 missed = compared[(compared["truth"] < compared["conf_low"]) | (compared["truth"] > compared["conf_high"])]
 print(f"Odds ratio of being looked after: {ratio(lead)}; the truth was {TRUTH['odds_ratio']}.")
-print(f"By the pre-specified model: {ratio(pre_specified)}. By the draw: p = {by_draw['randomisation test, unadjusted'].p_value:.2f} of 1/12 at best.")
+print(f"By the pre-specified model: {ratio(pre_specified)}. By the draw p is {exact.p_value:.2f}, and {exact.min_p:.3f} at best.")
 print(f"Smallest p of six secondary outcomes: {adjusted['p'].min():.3f} alone, {adjusted['holm'].min():.3f} by Holm's adjustment,")
 print(f"{adjusted['draw: p_value'].min():.3f} by the draw alone and {adjusted['draw: step_down'].min():.3f} by MaxT.")
-print(f"{len(missed)} of {len(compared)} finite intervals miss the truth: {'; '.join(missed['outcome'] + ' (' + missed['analysis'] + ')')}.")
+print(f"{len(missed)} of {len(compared)} finite intervals miss the truth:")
+print(missed[["outcome", "analysis"]].to_string(index=False, header=False))
 +++
-* **The primary outcome is open.** The leading interval reaches from half the odds to nearly twice. It holds the truth, and it holds no effect. That is not
-  evidence of no effect: five authorities cannot tell an odds ratio of .8 from 1 where each goes its own way from period to period.
-* **The narrow interval is not the better one.** The pre-specified model's is a third as wide, because it takes all five authorities to share one trend, which
-  the simulation made untrue. It rejects a true null too often; that it did not do so here is luck.
-* **What the draw says, it says coarsely.** Its 91.7% interval misses the truth, as one in twelve does, and on the scale of odds it is approximate. At 95% it says nothing at all.
-* **The striking secondary outcome misleads.** Return to services has the smallest p, and its interval lies beyond the truth: the effect is there and is exaggerated.
-  By Holm's adjustment its p is above 5%, as is that of re-referral for the trio; by the draw both are 1/12, the smallest there is. And a child can only return whose plan has
-  ended.
-* **Days on plans are too variable.** Plans were made a tenth shorter, some 26 days; the intervals are 40 days and more on either side of the estimate.
-* **The intervals of the sensitivity set are not so many witnesses.** They share one set of children. That they agree says that the answer does not hang on the
-  model, not that it is right.
+* **The primary outcome is open.** The leading interval reaches from half the odds to nearly twice. It holds the truth, and it holds no
+  effect. That is not evidence of no effect: where each goes its own way from period to period, five authorities seldom tell an odds
+  ratio of .8 from 1 (the notebook on power says how seldom).
+* **The narrow interval is not the better one.** The pre-specified model's is a third as wide, because it takes all five authorities to
+  share one trend, which the simulation made untrue. Here it holds the truth, just; where there is no effect, such intervals miss 1 too
+  often.
+* **What the draw says, it says coarsely.** Its 91.7% interval misses the truth, as one in twelve does, and on the scale of odds it is
+  approximate. At 95% it says nothing at all.
+* **The striking secondary outcome misleads.** Return to services has the smallest p, and its interval lies beyond the truth: the effect
+  is there and is exaggerated. By Holm's adjustment its p is above 5%, as is that of re-referral for the trio; by the draw both are
+  1/12, the smallest there is. And a child can only return whose plan has ended.
+* **Days on plans are too variable.** Plans were made a tenth shorter, some 26 days; the intervals reach about 40 days to either side
+  of the estimate.
+* **The intervals of the sensitivity set are not so many witnesses.** They share one set of children. That they agree says that the
+  answer does not hang on the model, not that it is right.
 
-None of this is a result of Family Safeguarding. With the trial's own file in place of the simulated one, the cells above run as they stand, except for `truth`.
+None of this is a result of Family Safeguarding. With a file of the same columns in place of the simulated one, the cells above run as
+they stand, except for `truth`.
 '''
 
 

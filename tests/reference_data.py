@@ -129,3 +129,10 @@ def exposed_rows(name: str) -> pd.DataFrame:
     exposure = (rows.period - rows.cluster.map(first) + 1).clip(lower=0)
     own = 0.7 * np.sin(5.0 * (8 * rows.cluster + person)) if name == "made_cohort" else 0.0
     return rows.assign(exposure=exposure, person=person, y_cont=(rows.y_cont + own).round(6))
+
+
+def aged_rows(name: str) -> pd.DataFrame:
+    """Rows of a `made_*` trial with an individual covariate that differs within and between cells."""
+    rows = made_trial(name)
+    age = (np.arange(len(rows)) * 7 % 11) / 10 + 0.1 * rows.period + 0.05 * rows.cluster
+    return rows.assign(age=age.round(6))

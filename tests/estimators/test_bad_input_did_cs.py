@@ -86,7 +86,7 @@ def test_bad_input_of_an_unbalanced_panel() -> None:
     with pytest.raises(DataError, match=r"1 of 8 clusters are not observed in every period.*Use CallawaySantAnna"):
         SunAbraham().fit(gap)
     notes = CallawaySantAnna(**OWN).fit(gap).notes
-    assert any("1 clusters are not observed in every period; each joins" in note for note in notes)
+    assert any("1 of 8 clusters are not observed in every period; each joins" in note for note in notes)
 
 
 def test_bad_input_of_covariates() -> None:

@@ -14,10 +14,12 @@ from swedge.estimators.difference import DifferenceInDifferences
 from swedge.estimators.extended_two_way import ExtendedTwoWay
 from swedge.estimators.generalised import GeneralisedDiD
 from swedge.estimators.imputation import Imputation
+from swedge.estimators.roth_santanna import RothSantAnna
 from swedge.estimators.stacked import StackedDiD
 from swedge.estimators.sun_abraham import SunAbraham
 from swedge.estimators.switcher_comparison import SwitcherComparison
 from swedge.estimators.switchers import Switchers
+from swedge.estimators.synthetic import SyntheticControl, SyntheticDiD
 from swedge.estimators.two_stage import TwoStage
 
 Array = np.ndarray
@@ -34,6 +36,10 @@ class Case:
 
 OWN = {"vcov": "influence", "df": "normal"}
 STACKED_POOLS = "the stacked regression has no effect of each experiment's periods: its variance counts their differences as noise"
+NEYMAN = {"vcov": "neyman", "df": "normal"}
+LEARNT = ("weights", "outcomes before treatment make the weights")
+NOISE = ("constants", "the noise that scales the penalty counts the periods' own changes, as the authors' package does")
+LEVELS = tuple((law, "clusters' own levels stay in the estimate") for law in ("constants", "sums", "two by two"))
 CASES = [
     *[Case(f"callaway-santanna {a}", CallawaySantAnna(aggregate=a)) for a in ("simple", "group", "calendar", "dynamic", None)],
     Case("callaway-santanna not yet", CallawaySantAnna(controls="not_yet", aggregate="group", **OWN)),
@@ -62,6 +68,15 @@ CASES = [
     Case("switcher comparison always", SwitcherComparison(controls="always"), (("two by two", "nobody is treated throughout"),)),
     *[Case(f"switcher comparison {w}", SwitcherComparison(weigh=w)) for w in ("harmonic", "switchers")],
     *[Case(f"generalised {a}", GeneralisedDiD(alike=a)) for a in ("constant", "calendar", "exposure", "group-time", "cell")],
+    *[Case(f"roth-santanna did {a}", RothSantAnna(beta=1, aggregate=a)) for a in ("simple", "cohort", "calendar", "event")],
+    Case("roth-santanna last", RothSantAnna(beta=1, controls="last", aggregate="cohort", **NEYMAN)),
+    Case("roth-santanna means", RothSantAnna(beta=0, aggregate="calendar"), LEVELS),
+    *[Case(f"roth-santanna {a}", RothSantAnna(aggregate=a), (*LEVELS, LEARNT)) for a in ("simple", "cohort", "calendar", "event")],
+    Case("roth-santanna neyman", RothSantAnna(**NEYMAN), (*LEVELS, LEARNT)),
+    Case("roth-santanna adjusted", RothSantAnna(vcov="adjusted", df="clusters", pool="cohorts"), (*LEVELS, LEARNT)),
+    Case("synthetic did", SyntheticDiD(), (LEARNT, NOISE)),
+    Case("synthetic did jackknife", SyntheticDiD(vcov="jackknife", df="clusters"), (LEARNT, NOISE)),
+    Case("synthetic control", SyntheticControl(), (*LEVELS, LEARNT)),
     Case("generalised decay", GeneralisedDiD(alike="exposure", correlation=sw.ExponentialDecay(0.3, 0.7))),
 ]
 

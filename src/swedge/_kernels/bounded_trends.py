@@ -29,7 +29,7 @@ Array = NDArray[np.float64]
 # Points of the Sobol sequence, 2 to this power, and the share of alpha that the first stage of the hybrid test takes.
 POINTS = 17
 FIRST_STAGE = 0.1
-# Grid over which acceptance is scanned, and halvings at its ends; combinations of less variance than this share of the largest are constants.
+# Grid over which acceptance is scanned, and halvings at its ends; below this share of the largest variance a combination is a constant.
 GRID = 2001
 HALVINGS = 40
 CONSTANT = 1e-12
@@ -172,9 +172,9 @@ def folded_quantile(shift: float, level: float) -> float:
 def fixed_length_interval(estimate: Array, covariance: Array, target: Array, limit: float, level: float) -> tuple[float, float, Array]:
     """The shortest interval about a weighted sum of the coefficients when slopes change by at most `limit`, and its weights ``(K + T,)``.
 
-    Weights after treatment are `target`; those before take out straight lines and some of the curvature. With ``c_t`` the sum's response to a
-    change of slope in period t, its bias is at most ``limit sum |c_t|``, and the weights before are affine in the `c_t` before: the length
-    is a convex function of these, minimised with ``c = p - q``, p and q at least 0.
+    Weights after treatment are `target`; those before take out straight lines and some of the curvature. With ``c_t`` the sum's response to
+    a change of slope in period t, its bias is at most ``limit sum |c_t|``, and the weights before are affine in the `c_t` before: the
+    length is a convex function of these, minimised with ``c = p - q``, p and q at least 0.
     """
     before = len(estimate) - len(target)
     start, turn, fixed = _responses(before, target)
@@ -191,8 +191,14 @@ def fixed_length_interval(estimate: Array, covariance: Array, target: Array, lim
 
     parts = np.zeros(2 * (before - 1))
     if before > 1:
-        options = {"ftol": 1e-15, "gtol": 1e-11, "maxiter": 2000, "maxfun": 20000}
-        parts = optimize.minimize(length, parts, jac=True, method="L-BFGS-B", bounds=[(0, None)] * len(parts), options=options).x
+        parts = optimize.minimize(
+            length,
+            parts,
+            jac=True,
+            method="L-BFGS-B",
+            bounds=[(0, None)] * len(parts),
+            options={"ftol": 1e-15, "gtol": 1e-11, "maxiter": 2000},
+        ).x
     weights = start + turn @ (parts[: before - 1] - parts[before - 1 :])
     half = float(length(parts)[0]) * size
     return float(weights @ estimate - half), float(weights @ estimate + half), weights
@@ -205,7 +211,7 @@ def _folded_slope(reach: float, shift: float) -> float:
 
 
 def _responses(before: int, target: Array) -> tuple[Array, Array, float]:
-    """Weights ``(K + T,)`` without response to turns before treatment, how they move with those ``(K + T, K - 1)``, and the fixed ``sum |c_t|``."""
+    """Weights ``(K + T,)`` that no turn before treatment moves, how they move with such turns ``(K + T, K - 1)``, and the fixed responses."""
     times, later = np.arange(-before, 0), np.arange(1, len(target) + 1)
     fixed = sum(abs(float(target @ np.maximum(later - t, 0))) for t in range(len(target)))
     turns = np.maximum(times[1:, None] - times, 0)

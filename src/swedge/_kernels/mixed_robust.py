@@ -1,8 +1,8 @@
 """Cluster-robust variances of contrasts in a Gaussian mixed model, at the estimated covariance.
 
 With ``V = sigma2 H`` the working covariance, a cluster's cross-products and scores are ``C_i = x_i' H_i^-1 x_i`` and
-``s_i = x_i' H_i^-1 e_i``, those of rows whitened by any root of ``H_i^-1``: roots differ by a rotation, which leaves both alone. Individuals
-enter through cell means and through each cluster's scatter inside its cells.
+``s_i = x_i' H_i^-1 e_i``, those of rows whitened by any root of ``H_i^-1``: roots differ by a rotation, which leaves both alone.
+Individuals enter through cell means and through each cluster's scatter inside its cells.
 
 References
 ----------

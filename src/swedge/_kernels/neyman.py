@@ -1,8 +1,8 @@
 """Variance over random treatment timing of weighted sums of clusters' outcomes, and the adjustment for a baseline that makes it smallest.
 
-Clusters of cohort `c` are a simple random sample, so where each of its ``N_c`` clusters has the weights ``L_c (T,)`` over its outcomes, their
-sum has variance ``sum_c N_c L_c S_c L_c'`` less a term in the spread of the effects, which is not identified. Leaving that term out is conservative; what periods before any treatment predict
-of the effects' spread bounds it from below.
+Clusters of cohort `c` are a simple random sample. Where each of its ``N_c`` clusters has the weights ``L_c (T,)`` over its outcomes, their
+sum has variance ``sum_c N_c L_c S_c L_c'`` less a term in the spread of the effects, which is not identified. Leaving that term out is
+conservative; what periods before any treatment predict of the effects' spread bounds it from below.
 
 References
 ----------

@@ -72,8 +72,8 @@ class Model(Protocol):
 class MixedFit(NamedTuple):
     """One row a replicate: contrasts ``(R, C)``, their covariance ``(R, C, C)`` and df.
 
-    Variances ``(R, 1 + K)`` have the residual first, then every ratio times it; a decay comes last, as it is. `point` is where in the kernel's
-    parameters that is.
+    Variances ``(R, 1 + K)`` have the residual first, then every ratio times it; a decay comes last, as it is. `point`
+    is where that is in the kernel's parameters.
     """
 
     estimate: Array

@@ -1,8 +1,8 @@
 """The smallest value of a quadratic form on the simplex, by Frank and Wolfe's steps, for a stack of forms.
 
-Weights ``x`` that add up to 1 and are not negative fit ``Ax`` to ``b`` with penalty ``eta |x|^2``: that is ``x'Hx`` with ``H = B'B + eta``, the
-columns of `B` those of `A` less `b`. A step moves towards the coordinate of the steepest descent, as far as lowers the form most. Steps
-stop when they gain little, so they leave out a coordinate that hardly helps; the answer is the stopping rule's as much as the form's.
+Weights ``x`` that add up to 1 and are not negative fit ``Ax`` to ``b`` with penalty ``eta |x|^2``: that is ``x'Hx`` with
+``H = B'B + eta``, the columns of `B` those of `A` less `b`. A step moves towards the coordinate of the steepest descent, as far as lowers
+the form most. Steps stop when they gain little: the answer is the stopping rule's as much as the form's.
 
 References
 ----------
@@ -20,6 +20,8 @@ Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 FIRST, MOST = 100, 10_000
+# A gain below this share of the form at equal weights is rounding.
+ROUNDING = 1e-14
 # After the first steps, weights up to this share of the largest one are set to nothing.
 SMALL = 0.25
 
@@ -35,6 +37,7 @@ def simplex_weights(form: Array, allowed: Flags, gain: Array) -> Array:
     gain : (R,)
     """
     start = allowed / np.where(allowed.any(-1), allowed.sum(-1), np.nan)[:, None]
+    gain = np.maximum(gain, ROUNDING * (start * (form @ start[..., None])[..., 0]).sum(-1))
     near = steps(form, allowed, start, gain, FIRST)
     kept = np.where(near > SMALL * near.max(-1, keepdims=True), near, 0.0)
     return steps(form, allowed, kept / kept.sum(-1, keepdims=True), gain, MOST)

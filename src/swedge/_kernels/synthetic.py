@@ -1,8 +1,8 @@
 """Weights of control clusters and of earlier periods that stand in for treated ones.
 
-Clusters ``w`` are chosen so that ``sum_j w_j y_jt`` runs parallel to (with an intercept) or coincides with the treated clusters' mean before
-treatment, periods ``l`` so that ``sum_t l_t y_jt`` does the same for each control's mean after it. Both lie on the simplex, under ridge
-penalties in units of the controls' noise: the standard deviation of their first differences before treatment.
+Clusters ``w`` are chosen so that ``sum_j w_j y_jt`` runs parallel to (with an intercept) or coincides with the treated clusters' mean
+before treatment, periods ``l`` so that ``sum_t l_t y_jt`` does the same for each control's mean after it. Both lie on the simplex, under
+ridge penalties in units of the controls' noise: the standard deviation of their first differences before treatment.
 
 References
 ----------

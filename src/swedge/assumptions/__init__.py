@@ -1,7 +1,7 @@
 """What is assumed of a trial: correlations, effect curves, estimands, families."""
 
 from swedge.assumptions.correlation import Correlation, Exchangeable, ExponentialDecay, NestedExchangeable, ProportionalDecay, given
-from swedge.assumptions.effect import ByExposure, ByPeriod, Constant, Delayed, EffectCurve, ExposureCurve, Fading, Linear, Spline
+from swedge.assumptions.effect import ByExposure, ByPeriod, Constant, Delayed, EffectCurve, ExposureCurve, Fading, Linear, Spline, Washout
 from swedge.assumptions.estimand import LTE, PTE, TATE, Estimand, read_off, terms_of
 from swedge.assumptions.family import family_named
 from swedge.assumptions.groups import ByGroup
@@ -33,6 +33,7 @@ __all__ = [
     "RandomEffects",
     "Spline",
     "Structure",
+    "Washout",
     "check_gaussian",
     "covariance_of",
     "family_named",

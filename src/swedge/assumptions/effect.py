@@ -141,6 +141,59 @@ class ByExposure:
 
 
 @dataclass(frozen=True)
+class Washout:
+    """A lasting effect after `periods` periods of washout, each of which has an effect of its own.
+
+    The first term, "treatment", is the lasting effect; "washout 1" and so on are those on the way to it. `Delayed` says that these are 0,
+    and is biased where they are not. An estimand averages over all exposures that it names, those of the washout among them.
+
+    References
+    ----------
+    Kenny A, Voldal EC, Xia F, Heagerty PJ, Hughes JP (2022). Analysis of stepped wedge cluster randomized trials in the presence of a
+    time-varying treatment effect. Statistics in Medicine 41, 4311-4339.
+
+    Examples
+    --------
+    >>> names, columns = Washout(1).columns(np.array([[0.0, 1.0, 1.0, 1.0]]), np.array([[0, 1, 2, 3]]))
+    >>> names
+    ('treatment', 'washout 1')
+    >>> columns[:, 0]
+    array([[0., 0., 1., 1.],
+           [0., 1., 0., 0.]])
+    """
+
+    periods: int = 1
+
+    def __post_init__(self) -> None:
+        check_periods("Washout", self.periods)
+
+    def reached(self, exposure: Counts, longest: int) -> Array:
+        """Which of the effects is at work at exposures ``(...)``, ``(..., 1 + periods)``."""
+        at = np.asarray(exposure)
+        return np.stack([at > self.periods, *(at == s + 1 for s in range(self.periods))], -1).astype(float)
+
+    def columns(self, treatment: Array, exposure: Counts) -> tuple[tuple[str, ...], Array]:
+        """Treatment times each effect's share, ``(..., 1 + periods, I, T)``.
+
+        Raises
+        ------
+        DesignError
+            If no cell has one of the exposures of the washout, or none is treated for longer.
+        """
+        seen = treated_exposures(treatment, exposure)
+        if missing := sorted(set(range(1, self.periods + 1)) - set(seen)):
+            raise DesignError(
+                f"No treated cell has exposure {listing(missing)}, and {self!r} gives each an effect. Use Constant(), or Delayed(k)."
+            )
+        if max(seen) <= self.periods:
+            raise DesignError(
+                f"No cell is treated for longer than {self.periods} periods, so {self!r} leaves no lasting effect to estimate."
+            )
+        share = np.moveaxis(self.reached(exposure, max(seen)), -1, -3)
+        return ("treatment", *(f"washout {s + 1}" for s in range(self.periods))), np.nan_to_num(treatment)[..., None, :, :] * share
+
+
+@dataclass(frozen=True)
 class Spline:
     """A smooth effect of exposure: a natural cubic spline with `knots` equally spaced knots from 0 to the longest exposure.
 

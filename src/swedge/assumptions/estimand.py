@@ -12,6 +12,7 @@ from swedge.assumptions.effect import (
     Constant,
     EffectCurve,
     ExposureCurve,
+    Spline,
     check_periods,
     exposure_terms,
     longest_exposure,
@@ -99,7 +100,7 @@ def terms_of(
 
     A spline's terms are the effects at the exposures observed.
     """
-    if isinstance(curve, ExposureCurve) and (len(terms) > 1 or (estimand is not None and not isinstance(curve, Constant))):
+    if isinstance(curve, Spline) or (isinstance(curve, ExposureCurve) and estimand is not None and not isinstance(curve, Constant)):
         seen = treated_exposures(treatment, exposure)
         return exposure_terms(seen), curve.reached(np.array(seen), longest_exposure(treatment, exposure))
     return tuple(terms), np.eye(len(terms))

@@ -78,9 +78,11 @@ def _checked(results: object) -> Mapping[str, Estimate | TestResult]:
 
 def _scale(results: Mapping[str, Estimate | TestResult]) -> str:
     """The scale that all results share."""
-    first = {result.scale: name for name, result in reversed(results.items())}
+    first: dict[str, str] = {}
+    for name, result in results.items():
+        first.setdefault(result.scale, name)
     if len(first) > 1:
-        shown = [f"{SCALES[scale]} ({name!r})" for scale, name in reversed(first.items())]
+        shown = [f"{SCALES[scale]} ({name!r})" for scale, name in first.items()]
         raise DataError(f"{len(first)} scales in one forest: {listing(shown)}. Draw one for each scale; ax= puts them side by side.")
     return next(iter(first))
 

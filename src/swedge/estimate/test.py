@@ -92,7 +92,8 @@ class TestResult:
 
         if self.reference is None or self.reference.ndim != 1:
             raise DataError("Only a randomisation, placebo or bootstrap test of one trial has a reference distribution to draw.")
-        unit = {"placebo": "placebo draws", "wild": "bootstrap samples"}.get(self.test.split()[0], "allocations")
+        units = {"placebo": "placebo draws", "wild": "bootstrap samples", "conley-taber": "draws", "ferman-pinto": "draws"}
+        unit = units.get(self.test.split()[0], "allocations")
         return draw_reference(self.reference, float(self.statistic), float(self.p_value), self.test, unit=unit, ax=ax)
 
 

@@ -40,7 +40,10 @@ class BaconDecomposition:
 
     def __repr__(self) -> str:
         """One line: how many comparisons, of what."""
-        return f"<BaconDecomposition: {len(self.table)} comparisons, estimate {self.estimate:.4g}>"
+        return f"<BaconDecomposition: {self._many()}, estimate {self.estimate:.4g}>"
+
+    def _many(self) -> str:
+        return "one comparison" if len(self.table) == 1 else f"{len(self.table)} comparisons"
 
     def tidy(self) -> pd.DataFrame:
         """One row a comparison."""
@@ -51,21 +54,17 @@ class BaconDecomposition:
         rows = self.table.assign(part=self.table["weight"] * self.table["estimate"])
         sums = rows.groupby("kind", sort=False)[["weight", "part"]].sum()
         sums = sums.loc[[kind for kind in KINDS if kind in sums.index]]
-        return pd.DataFrame({"kind": sums.index, "weight": sums["weight"].to_numpy(), "estimate": (sums["part"] / sums["weight"]).to_numpy()})
+        sums["estimate"] = sums["part"] / sums["weight"]
+        return sums.reset_index()[["kind", "weight", "estimate"]]
 
     def summary(self) -> str:
         """Kinds of comparisons, and what those with treated controls do to the estimate."""
         from swedge._present.tables import text_table
 
         forbidden = float(self.table.loc[self.table["kind"].isin(KINDS[2:]), "weight"].sum())
-        return "\n".join(
-            [
-                f"Two-way fixed effects estimate {self.estimate:.4g}: the weighted mean of {len(self.table)} comparisons of two groups",
-                text_table(self.by_kind()),
-                f"{forbidden:.1%} of the weight lies on comparisons whose controls are already treated: they are right only if effects do not"
-                " change with time since treatment.",
-            ]
-        )
+        head = f"Two-way fixed effects estimate {self.estimate:.4g}: the weighted mean of {self._many()} of two groups"
+        foot = f"{forbidden:.1%} of the weight lies on comparisons whose controls are already treated: right only if effects do not change"
+        return "\n".join([head, text_table(self.by_kind()), f"{foot} with time since treatment."])
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Each comparison's estimate against its weight."""
@@ -107,7 +106,7 @@ def bacon_decomposition(trial: Trial) -> BaconDecomposition:
     >>> allocation = sw.Design.from_matrix([[0, 1], [0, 0]], clusters_per_sequence=[1, 1]).allocate({"1": 0, "2": 1})
     >>> trial = sw.Trial.from_cells(np.ones((2, 2)), [[1.0, 5.0], [2.0, 3.0]], allocation)
     >>> bacon_decomposition(trial)
-    <BaconDecomposition: 1 comparisons, estimate 3>
+    <BaconDecomposition: one comparison, estimate 3>
     """
     groups, periods = _groups(trial), trial.n.shape[-1]
     pairs = [(a, b) for a in groups for b in groups if a is not b and 0 < a.start < periods]
@@ -134,8 +133,8 @@ def _check_complete(trial: Trial, found: Cohorts) -> None:
     gaps = np.flatnonzero(~found.seen.all(-1))
     if len(gaps):
         raise DataError(
-            f"{listing([trial.clusters[i] for i in gaps])} ({len(gaps)} of {len(trial.clusters)} clusters) are not observed in every period,"
-            " and the decomposition holds for complete panels alone. Leave these clusters or the periods with gaps out."
+            f"{listing([trial.clusters[i] for i in gaps])} ({len(gaps)} of {len(trial.clusters)} clusters) are not observed in every"
+            " period, and the decomposition holds for complete panels alone. Leave these clusters or the periods with gaps out."
         )
 
 

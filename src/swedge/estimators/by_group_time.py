@@ -13,7 +13,7 @@ from swedge._kernels.cohort_moments import Moments, class_covariance, moments
 from swedge.errors import DataError, listing
 from swedge.estimators.aggregation import Average, Averages, moved, weigh
 from swedge.estimators.cohorts import Cohorts
-from swedge.estimators.difference import ROBUST, CellEffects, DifferenceInDifferences, TermNumbers, about_centre
+from swedge.estimators.difference import ROBUST, CellEffects, DifferenceInDifferences, TermNumbers
 from swedge.estimators.group_times import (
     Classes,
     GroupTimes,
@@ -69,7 +69,7 @@ class ByGroupTime(DifferenceInDifferences):
 
     def _influenced(self, trial: Trial) -> Influenced:
         found = self._comparisons(trial)[0]
-        held = moments(found.classes.label, found.classes.clusters.shape[-1], about_centre(trial))
+        held = moments(found.classes.label, found.classes.clusters.shape[-1], _outcome(trial))
         return Influenced(found, *plain_influence(found, held), held)
 
     def build(self, trial: Trial) -> CellEffects:
@@ -96,7 +96,7 @@ class ByGroupTime(DifferenceInDifferences):
             return about
         slopes = cell_slopes(known.found, average.weights)
         level = (slopes * known.held.mean[..., None, :, :]).sum(-1)
-        cells = (for_cells(slopes, label) * about_centre(trial)[..., None, :, :]).sum(-1)
+        cells = (for_cells(slopes, label) * _outcome(trial)[..., None, :, :]).sum(-1)
         return np.asarray(cells - for_clusters(level, label) + about)
 
     def _numbers(self, trial: Trial) -> TermNumbers:
@@ -142,13 +142,20 @@ def _notes(trial: Trial, found: GroupTimes) -> tuple[str, ...]:
         part.reshape((-1, *part.shape[part.ndim - tail :])) for part, tail in ((found.classes.start, 1), (found.classes.seen, 2))
     )
     groups = np.unique(start[(start < seen.shape[-1]) & (held > 0)])
-    lost = [str(trial.periods[g]) for g in groups if g not in found.pairs.group]
+    lost = [str(trial.periods[g]) for g in groups if g not in found.pairs.group[found.pairs.event >= 0]]
     part = int((held * (seen.any(-1) & ~seen.all(-1))).sum(-1).max())
     told = {
         f"No effect of the groups first treated in {listing(lost)}: no untreated period before, or no control.": bool(lost),
-        f"{part} clusters are not observed in every period; each joins the comparisons whose two periods it has.": part > 0,
+        f"{part} of {len(trial.clusters)} clusters are not observed in every period; each joins the comparisons whose two periods it"
+        " has.": part > 0,
     }
     return tuple(note for note, holds in told.items() if holds)
+
+
+def _outcome(trial: Trial) -> Array:
+    """Cell means, 0 where nobody was observed: changes and deviations from means of classes see no level."""
+    seen = trial.n > 0
+    return trial.outcome if seen.all() else np.where(seen, trial.outcome, 0.0)
 
 
 def identified(found: Cohorts, pairs: Pairs, classes: Classes, controls: str, anticipation: int) -> tuple[GroupTimes, Flags, Flags]:

@@ -163,7 +163,7 @@ class CallawaySantAnna(ByGroupTime):
     def _named(self) -> str:
         averaged = f", averaged by {AVERAGED[self.aggregate]}" if self.aggregate else ""
         adjusted_for = f", {self.adjust} adjustment for {', '.join(self.covariates)}" if self.covariates else ""
-        early = f", {self.anticipation} periods of anticipation" if self.anticipation else ""
+        early = f", periods of anticipation: {self.anticipation}" if self.anticipation else ""
         return (
             f"Callaway and Sant'Anna's difference-in-differences by group and time against {CONTROLS[self.controls]} clusters"
             f" ({self.base} base period{early}){adjusted_for}{averaged}"

@@ -62,3 +62,20 @@ def in_cells(weights: Array, found: Changes, periods: int) -> Array:
     tables = [weights[..., found.time == t] @ share[..., found.time == t, :] for t in range(periods)]
     bases = [weights[..., found.base == t] @ share[..., found.base == t, :] for t in range(periods)]
     return np.stack([after - before for after, before in zip(tables, bases, strict=True)], -1)
+
+
+def about_sides(found: Changes, change: Array) -> Array:
+    """Changes ``(..., K, I)`` about the mean of their side, scaled up for it; of both sides for a cluster that is alone on its own."""
+    ours, theirs = found.many
+    either = found.treated | found.control
+    together = _about(change, either, ours + theirs)
+    sides = [
+        np.where(count[..., None] > 1, _about(change, side, count), together) * side
+        for side, count in ((found.treated, ours), (found.control, theirs))
+    ]
+    return np.asarray(sides[0] + sides[1])
+
+
+def _about(change: Array, side: Flags, count: Array) -> Array:
+    mean = (change * side).sum(-1, keepdims=True) / np.maximum(count, 1.0)[..., None]
+    return np.asarray((change - mean) * np.sqrt(count / np.maximum(count - 1, 1.0))[..., None])

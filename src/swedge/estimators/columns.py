@@ -29,8 +29,13 @@ def effects(trial: Trial, curve: EffectCurve, estimand: Estimand | None) -> Effe
     treatment, curve = _observed(trial), _placed(trial, curve)
     names, columns = curve.columns(treatment, trial.exposure)
     terms, contrasts = read_off(curve, estimand, names, treatment, trial.exposure)
-    label = terms[0] if estimand is not None else "treatment effect" if len(names) <= 1 else f"effects by {terms[0].split()[0]}"
-    return Effects(terms, columns, contrasts, label)
+    return Effects(terms, columns, contrasts, terms[0] if estimand is not None else _label(terms, len(names)))
+
+
+def _label(terms: tuple[str, ...], columns: int) -> str:
+    if columns <= 1:
+        return "treatment effect"
+    return "lasting and washout effects" if terms[0] == "treatment" else f"effects by {terms[0].split()[0]}"
 
 
 def separate_effects(trial: Trial, curve: EffectCurve, estimand: Estimand | None) -> Effects:

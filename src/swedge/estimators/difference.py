@@ -9,6 +9,7 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from swedge._kernels.least_squares import varies
 from swedge._kernels.linear_robust import linear_robust
 from swedge.errors import FitError, Status, nearest
 from swedge.estimate import Estimate, LinearEstimator, Wording, assemble
@@ -110,7 +111,8 @@ class DifferenceInDifferences(LinearEstimator):
         """The one effect or the overall one ``(...)``, by the weights alone; ``(..., K)`` where several stand side by side."""
         built = self.leading(trial)
         estimate = (built.weights * about_centre(trial)[..., None, :, :]).sum((-2, -1))
-        return np.asarray(estimate[..., 0] if built.summed_up else estimate)
+        shown = np.where(varies(trial.n, trial.outcome)[..., None], estimate, np.nan)
+        return np.asarray(shown[..., 0] if built.summed_up else shown)
 
     def working_model(self, trial: Trial) -> Array:
         """Columns ``(..., p, I, T)`` whose residuals make the variance: clusters, periods and one constant effect."""
@@ -120,7 +122,7 @@ class DifferenceInDifferences(LinearEstimator):
     def _fit(self, trial: Trial) -> Estimate:
         found = self._numbers(trial)
         known = np.isfinite(found.estimate).all(-1)
-        status = np.where(known, Status.OK, Status.RANK_DEFICIENT)
+        status = np.where(known, np.where(varies(trial.n, trial.outcome), Status.OK, Status.NO_VARIATION), Status.RANK_DEFICIENT)
         numbers = (full(found.estimate, trial, 1), full(found.covariance, trial, 2), full(found.df, trial, 1))
         wording = Wording(type(self).__name__, found.estimand, "identity", self._methods(trial), (*trial.notes, *found.notes))
         return assemble(trial, found.terms, numbers, full(status, trial, 0).astype(np.int8), wording)

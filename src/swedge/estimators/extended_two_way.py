@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from swedge._kernels.two_way import freed
-from swedge.errors import FitError, nearest
+from swedge.estimators.choices import check_choice
 from swedge.estimators.difference import CellEffects, DifferenceInDifferences, about_centre
 from swedge.estimators.treated_cells import (
     TreatedCells,
@@ -18,7 +18,7 @@ from swedge.estimators.treated_cells import (
     counted,
     group_time_weights,
     looked_up,
-    lost_cells,
+    notes_on,
     treated_cells,
 )
 from swedge.trial import Trial
@@ -33,11 +33,11 @@ RANK = 1e-10
 
 
 class Saturated(NamedTuple):
-    """Columns of every group and time free of two-way effects ``(..., P, c)``, the weights of cells in each coefficient, and their rank."""
+    """Columns of every group and time free of two-way effects ``(..., P, c)``, their products ``(..., P, P)``, and the inverse of these."""
 
     columns: Array
-    weights: Array
-    rank: Array
+    gram: Array
+    inverse: Array
 
 
 @dataclass(frozen=True)
@@ -77,8 +77,7 @@ class ExtendedTwoWay(DifferenceInDifferences):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_aggregate(self.aggregate)
-        if self.controls not in CONTROLS:
-            raise FitError(f"controls={self.controls!r}; expected one of {', '.join(CONTROLS)}.{nearest(str(self.controls), CONTROLS)}")
+        check_choice("controls", self.controls, CONTROLS)
 
     def build(self, trial: Trial) -> CellEffects:
         """Effects and the weights of cells in them."""
@@ -86,11 +85,11 @@ class ExtendedTwoWay(DifferenceInDifferences):
         found = group_time_weights(cells, trial, self.aggregate)
         fit = _saturated(cells)
         contrasts = _with_leads(found.weights, cells, fit)
-        reproduced = contrasts @ (fit.weights @ fit.columns.swapaxes(-1, -2))
-        known = (np.abs(reproduced - contrasts) < APART).all(-1)[..., None]
-        weights = np.where(known, contrasts @ fit.weights, np.nan)
+        combined = contrasts @ fit.inverse
+        known = np.asarray(np.abs(combined @ fit.gram - contrasts) < APART).all(-1, keepdims=True)
+        weights = np.where(known, combined, np.nan) @ fit.columns
         tables = weights.reshape((*weights.shape[:-1], *trial.n.shape[-2:]))
-        return CellEffects(found.terms, tables, found.estimand, lost_cells(trial, cells))
+        return CellEffects(found.terms, tables, found.estimand, notes_on(trial, cells, self.vcov))
 
     def influence(self, trial: Trial) -> Array:
         """What each cluster adds to each term's error, ``(..., K, I)``, the small-sample factor among it."""
@@ -98,9 +97,10 @@ class ExtendedTwoWay(DifferenceInDifferences):
         fit, seen = _saturated(cells), cells.cohorts.seen.astype(float)
         y = freed(about_centre(trial), seen)
         flat = y.reshape((*y.shape[:-2], -1))
-        fitted = ((fit.weights @ flat[..., None]).swapaxes(-1, -2) @ fit.columns)[..., 0, :]
+        beta = fit.inverse @ (fit.columns @ flat[..., None])
+        fitted = (beta.swapaxes(-1, -2) @ fit.columns)[..., 0, :]
         left = np.asarray(flat - fitted).reshape(np.broadcast_shapes(y.shape, cells.usable.shape))
-        parameters = fit.rank + (seen.sum(-2) > 0).sum(-1)
+        parameters = np.linalg.matrix_rank(fit.gram, rtol=RANK, hermitian=True) + (seen.sum(-2) > 0).sum(-1)
         factor = clustered_factor(seen.any(-1).sum(-1), seen.sum((-2, -1)), parameters)
         return np.asarray((self.build(trial).weights * left[..., None, :, :]).sum(-1) * np.sqrt(factor)[..., None, None])
 
@@ -138,8 +138,7 @@ def _saturated(cells: TreatedCells) -> Saturated:
     free = freed(_members(cells), seen[..., None, :, :])
     columns = free.reshape((*free.shape[:-2], -1))
     gram = columns @ columns.swapaxes(-1, -2)
-    weights = np.linalg.pinv(gram, rcond=RANK, hermitian=True) @ columns
-    return Saturated(columns, weights, np.linalg.matrix_rank(gram, rtol=RANK, hermitian=True))
+    return Saturated(columns, gram, np.linalg.pinv(gram, rcond=RANK, hermitian=True))
 
 
 def _with_leads(weights: Array, cells: TreatedCells, fit: Saturated) -> Array:

@@ -9,11 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from swedge.assumptions import Correlation, Exchangeable, Layout, covariance_of
-from swedge.errors import DataError, FitError, nearest
+from swedge.errors import DataError, FitError, listing
+from swedge.estimators.choices import check_choice
 from swedge.estimators.cohorts import Cohorts, cohorts
 from swedge.estimators.columns import cluster_columns, period_columns, stack_columns
 from swedge.estimators.difference import CellEffects, DifferenceInDifferences
 from swedge.estimators.layout import midpoints
+from swedge.estimators.treated_cells import pair_name
 from swedge.trial import Trial
 
 Array = NDArray[np.float64]
@@ -27,6 +29,7 @@ ALIKE = {
     "group-time": "effects by group and time",
     "cell": "an effect of its own in every cell",
 }
+INDEPENDENT = Exchangeable(0.0)
 # Directions with less than this share of the largest information are not identified; a contrast they touch by more than `APART` is not.
 RANK, APART = 1e-10, 1e-6
 
@@ -76,12 +79,11 @@ class GeneralisedDiD(DifferenceInDifferences):
     """
 
     alike: str = "constant"
-    correlation: Correlation = Exchangeable(0.0)
+    correlation: Correlation = INDEPENDENT
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.alike not in ALIKE:
-            raise FitError(f"alike={self.alike!r}; expected one of {', '.join(ALIKE)}.{nearest(str(self.alike), tuple(ALIKE))}")
+        check_choice("alike", self.alike, ALIKE)
         if not isinstance(self.correlation, Correlation):
             raise FitError(f"correlation={self.correlation!r}; expected a structure with values, such as ExponentialDecay(0.1, 0.8).")
 
@@ -102,7 +104,7 @@ class GeneralisedDiD(DifferenceInDifferences):
         notes = _unidentified(classes, known)
         if self.alike in ("constant", "cell"):
             return CellEffects(("overall",), overall, "average effect on the treated", notes)
-        kept = known.reshape((-1, known.shape[-1])).any(0)
+        kept = np.asarray(known.reshape((-1, known.shape[-1])).any(0))
         parts = np.where(known[..., None, None], coefficients, np.nan)[..., kept, :, :]
         terms = ("overall", *(term for term, keep in zip(classes.terms, kept, strict=True) if keep))
         return CellEffects(terms, np.concatenate([overall, parts], -3), f"average effect on the treated, with {ALIKE[self.alike]}", notes)
@@ -140,7 +142,7 @@ def _label(found: Cohorts, alike: str) -> Index:
 def _term(trial: Trial, value: int, alike: str) -> str:
     periods = trial.n.shape[-1]
     if alike == "group-time":
-        return f"group {trial.periods[value // periods]}, time {trial.periods[value % periods]}"
+        return pair_name(trial, value // periods, value % periods)
     if alike == "cell":
         return f"{trial.clusters[value // periods]} in {trial.periods[value % periods]}"
     return {"constant": "treatment", "calendar": f"calendar {trial.periods[value % periods]}"}.get(alike, f"event {value}")
@@ -164,6 +166,5 @@ def _unidentified(classes: Classes, known: Flags) -> tuple[str, ...]:
     which = np.flatnonzero(lost.reshape((-1, lost.shape[-1])).any(0))
     if not len(which):
         return ()
-    shown = ", ".join(classes.terms[k] for k in which[:3])
-    more = f" and {len(which) - 3} more" if len(which) > 3 else ""
-    return (f"{len(which)} of {len(classes.terms)} effects are identified by no comparison and left out of the overall one: {shown}{more}.",)
+    share = f"{len(which)} of {len(classes.terms)} effects"
+    return (f"{share} are identified by no comparison and left out of the overall one: {listing([classes.terms[k] for k in which])}.",)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from swedge._kernels.linalg import inverse_factor
 from swedge._kernels.two_way import freed, two_way
 from swedge.errors import FitError, listing
+from swedge.estimators.choices import check_periods
 from swedge.estimators.difference import CellEffects, DifferenceInDifferences, about_centre
 from swedge.estimators.treated_cells import (
     TreatedCells,
@@ -20,7 +21,7 @@ from swedge.estimators.treated_cells import (
     check_aggregate,
     clustered_factor,
     looked_up,
-    lost_cells,
+    notes_on,
     treated_cells,
 )
 from swedge.trial import Trial
@@ -45,8 +46,7 @@ class Imputed(DifferenceInDifferences):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_aggregate(self.aggregate)
-        if isinstance(self.leads, bool) or not isinstance(self.leads, int) or self.leads < 0:
-            raise FitError(f"leads={self.leads!r}; expected how many periods before treatment to report, a whole number from 0.")
+        check_periods("leads", self.leads, least=0)
         if self.leads and self.aggregate != "dynamic":
             raise FitError(f"leads={self.leads} are effects by event time. Use aggregate='dynamic', not {self.aggregate!r}.")
 
@@ -68,10 +68,10 @@ class Imputed(DifferenceInDifferences):
         found = averaged(cells, trial, self.aggregate)
         weights = freed(found.weights, cells.untreated[..., None, :, :])
         if not self.leads:
-            return CellEffects(found.terms, weights, found.estimand, lost_cells(trial, cells))
+            return CellEffects(found.terms, weights, found.estimand, notes_on(trial, cells, self.vcov))
         before = tuple(f"event {-e}" for e in range(self.leads, 0, -1))
         parts = (weights[..., :1, :, :], self._leads(cells).weights, weights[..., 1:, :, :])
-        return CellEffects((found.terms[0], *before, *found.terms[1:]), _joined(parts), found.estimand, lost_cells(trial, cells))
+        return CellEffects((found.terms[0], *before, *found.terms[1:]), _joined(parts), found.estimand, notes_on(trial, cells, self.vcov))
 
     def influence(self, trial: Trial) -> Array:
         """What each cluster adds to each term's error, ``(..., K, I)``."""

@@ -187,8 +187,8 @@ class MixedModel(Estimator):
         check_generalised(trial, self.correlation, self.df, maths, self.quadrature)
         if self.robust:
             raise FitError(
-                f"vcov={self.vcov!r} is for Gaussian outcomes; this one is {trial.family}. Use FixedEffects(vcov={self.vcov!r}) or GEE(), whose"
-                " cluster-robust variances are for every family, or vcov='model'."
+                f"vcov={self.vcov!r} is for Gaussian outcomes; this one is {trial.family}. Use FixedEffects(vcov={self.vcov!r}) or GEE(),"
+                " whose cluster-robust variances are for every family, or vcov='model'."
             )
 
     def _freedom(self, trial: Trial, parts: Effects, natural: Array) -> Array:
@@ -199,15 +199,8 @@ class MixedModel(Estimator):
     def _assembled(self, trial: Trial, parts: Effects, found: Found) -> Estimate:
         wording = self._wording(trial, parts)
         numbers = (found.estimate, found.covariance, self._freedom(trial, parts, found.df))
-        fit = assemble(
-            trial,
-            parts.terms,
-            numbers,
-            found.status,
-            wording,
-            {"criterion": found.criterion, **found.variances, **found.shares},
-            found.alone,
-        )
+        details = {"criterion": found.criterion, **found.variances, **found.shares}
+        fit = assemble(trial, parts.terms, numbers, found.status, wording, details, found.alone)
         if not trial.shape and fit.status == Status.SINGULAR:
             fit = replace(fit, notes=(*fit.notes, Status.SINGULAR.advice))
         variances = {name: fit.details[name] for name in found.variances}
@@ -226,12 +219,15 @@ class MixedModel(Estimator):
             notes.append("Without a cluster-by-period effect the standard error assumes that all clusters share one secular trend exactly.")
         if self.robust and clusters < ENOUGH_CLUSTERS and (self.vcov in ("CR0", "CR1") or self.df == "normal"):
             notes.append(
-                f"{self.vcov} with {DF_WORDS[self.df]} degrees of freedom is not safe with {clusters} clusters. Report CR2 with Satterthwaite"
-                " degrees of freedom beside it."
+                f"{self.vcov} with {DF_WORDS[self.df]} degrees of freedom is not safe with {clusters} clusters. Report CR2 with"
+                " Satterthwaite degrees of freedom beside it."
             )
         if trial.cells.within is None and trial.family == "gaussian":
             notes.append("Only cell means were given: each is taken as one observation weighted by its count.")
         return tuple(notes)
+
+    def _named_variance(self) -> str:
+        return f" {self.vcov} cluster-robust variance and" if self.robust else ""
 
     def _methods(self, trial: Trial, parts: Effects) -> str:
         kind = (
@@ -240,9 +236,8 @@ class MixedModel(Estimator):
             else f"{trial.family.capitalize()} mixed model ({self.scale(trial)} link, {approximation(self.quadrature)})"
         )
         criterion = ("restricted " if self.reml else "") + "maximum likelihood" if trial.family == "gaussian" else "maximum likelihood"
-        variance = f" {self.vcov} cluster-robust variance and" if self.robust else ""
         return (
             f"{kind} with fixed period effects{estimated(parts)} and random"
-            f" {random_terms(self.correlation.structure())}{adjusted_for(trial)}, fitted by {criterion},{variance} {DF_WORDS[self.df]} degrees of"
-            f" freedom; {counted(trial)}."
+            f" {random_terms(self.correlation.structure())}{adjusted_for(trial)}, fitted by {criterion},{self._named_variance()}"
+            f" {DF_WORDS[self.df]} degrees of freedom; {counted(trial)}."
         )

@@ -1,4 +1,4 @@
-"""Efficient estimation where the timing of treatment is random: a baseline difference is taken out, by as much as lowers the variance most."""
+"""Efficient estimation under random timing: as much of a baseline difference is taken out as lowers the variance most."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class _Compared(NamedTuple):
     later: Array
     earlier: Array
     classes: Classes
-    count: Array
+    size: Array
 
 
 class _Efficient(NamedTuple):
@@ -184,7 +184,7 @@ class RothSantAnna(DifferenceInDifferences):
         return _that_vary(TermNumbers(found.compared.terms, estimate, covariance, df, ESTIMANDS[KINDS[self.aggregate]], notes))
 
     def _neyman(self, found: _Efficient) -> Array:
-        compared, count = found.compared, found.compared.count
+        compared, count = found.compared, found.compared.size
         covariance = neyman(found.slopes, found.spread, count)
         if self.vcov == "neyman":
             return covariance
@@ -251,15 +251,15 @@ def _efficient(estimator: RothSantAnna, trial: Trial, compared: _Compared) -> _E
         return _Efficient(compared, beta, np.zeros((1, 1, 1)), frozenset())
     spread, how = _spread(estimator.pool, trial, compared)
     given = np.full(compared.later.shape[:-2], 0.0 if estimator.beta is None else float(estimator.beta))
-    beta = efficient_slope(compared.later, compared.earlier, spread, compared.count) if estimator.beta is None else given
+    beta = efficient_slope(compared.later, compared.earlier, spread, compared.size) if estimator.beta is None else given
     return _Efficient(compared, beta, spread, how)
 
 
 def _spread(pool: str | None, trial: Trial, compared: _Compared) -> tuple[Array, frozenset[str]]:
     """Covariance of outcomes over periods within each class, ``(..., C or 1, T, T)``, and how it was pooled."""
-    count, y = compared.count, about_centre(trial)
+    count, y = compared.size, about_centre(trial)
     scatter = moments(compared.classes.label, count.shape[-1], y).scatter
-    each, some = (count != 1).all(-1), (count > 1).any(-1)
+    each, some = np.asarray((count != 1).all(-1)), np.asarray((count > 1).any(-1))
     if pool == "never" or (pool is None and each.all()):
         if not trial.shape and not each.all():
             raise FitError("pool='never' needs two clusters in every cohort, and some have one. Use pool=None, which pools where it must.")
@@ -279,7 +279,7 @@ def _spread(pool: str | None, trial: Trial, compared: _Compared) -> tuple[Array,
 
 def _around_periods(trial: Trial, compared: _Compared, y: Array) -> Array:
     """Covariance ``(..., 1, T, T)`` of all clusters about the period means, a constant effect by two-way least squares taken out."""
-    held = for_clusters(compared.count[..., None, :], compared.classes.label)[..., 0, :] > 0
+    held = for_clusters(compared.size[..., None, :], compared.classes.label)[..., 0, :] > 0
     effect = TwoWayFixedEffects(weigh="equal").point(trial)
     scatter = moments(np.where(held, 0, 1), 2, y - effect[..., None, None] * trial.arm).scatter[..., :1, :, :]
     return np.asarray(scatter / np.maximum(held.sum(-1) - 1.0, 1.0)[..., None, None, None])

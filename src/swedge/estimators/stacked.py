@@ -8,8 +8,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from swedge.errors import DataError, FitError, listing, nearest
+from swedge.errors import DataError, listing
 from swedge.estimators.changes import Changes, in_cells
+from swedge.estimators.choices import check_choice, check_periods
 from swedge.estimators.cohorts import cohorts
 from swedge.estimators.difference import CellEffects, DifferenceInDifferences, about_centre
 from swedge.estimators.treated_cells import clustered_factor
@@ -77,20 +78,16 @@ class StackedDiD(DifferenceInDifferences):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name, allowed in (("controls", CONTROLS), ("weigh", tuple(WEIGHTS))):
-            value = getattr(self, name)
-            if value not in allowed:
-                raise FitError(f"{name}={value!r}; expected one of {', '.join(allowed)}.{nearest(str(value), allowed)}")
-        for name, least in (("before", 1), ("after", 0)):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise FitError(f"{name}={value!r}; expected a whole number of periods from {least}.")
+        check_choice("controls", self.controls, CONTROLS)
+        check_choice("weigh", self.weigh, WEIGHTS)
+        check_periods("before", self.before, least=1)
+        check_periods("after", self.after, least=0)
 
     @property
     def events(self) -> Index:
         """Event times with an effect: the window without -1."""
         window = np.arange(-self.before, self.after + 1)
-        return window[window != -1]
+        return np.asarray(window[window != -1])
 
     def build(self, trial: Trial) -> CellEffects:
         """Effects and the weights of cells in them."""
@@ -167,10 +164,8 @@ class StackedDiD(DifferenceInDifferences):
         outside = [str(trial.periods[g]) for g in starts.dates if not self._inside(g, starts.periods)]
         if not outside:
             return ()
-        return (
-            f"The window from {-self.before} to {self.after} leaves the panel for clusters first treated in {listing(outside)}: {len(outside)} of"
-            f" {len(starts.dates)} groups are left out.",
-        )
+        which = f"{listing(outside)}: {len(outside)} of {len(starts.dates)} groups are left out."
+        return (f"The window from {-self.before} to {self.after} leaves the panel for clusters first treated in {which}",)
 
     def _named(self) -> str:
         return f"Stacked difference-in-differences (event times {-self.before} to {self.after}, groups weighed {WEIGHTS[self.weigh]})"

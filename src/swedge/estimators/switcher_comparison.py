@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from swedge.errors import DataError, FitError, nearest
-from swedge.estimators.changes import Changes, both_seen, in_cells, proportional
+from swedge.errors import DataError
+from swedge.estimators.changes import Changes, about_sides, both_seen, in_cells, proportional
+from swedge.estimators.choices import check_choice
 from swedge.estimators.cohorts import check_whole
 from swedge.estimators.difference import CellEffects, DifferenceInDifferences, about_centre
 from swedge.trial import Trial
@@ -17,7 +18,11 @@ Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 CONTROLS = {"control": "clusters under control in both", "always": "clusters treated in both", "both": "clusters that stay as they are"}
-WEIGHTS = {"equal": "period pairs alike", "harmonic": "period pairs by harmonic means of cluster counts", "switchers": "switching clusters alike"}
+WEIGHTS = {
+    "equal": "period pairs weighed alike",
+    "harmonic": "period pairs weighed by harmonic means of cluster counts",
+    "switchers": "switching clusters weighed alike",
+}
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,9 @@ class SwitcherComparison(DifferenceInDifferences):
         Pairs of periods weigh alike, in proportion to ``1 / (1 / switching + 1 / controls)``, or to the number of switching clusters.
         CO-1 of the paper is "control" and "equal", CO-2 "control" and "harmonic", CO-3 "both" and "equal"; "control" and "switchers" is
         the first effect of `Switchers`.
+    vcov : {"CR2", "CR0", "CR1", "CR3", "influence"}
+        "influence" is the variance of `Switchers`.
+    df : {"satterthwaite", "clusters", "normal"}
 
     Notes
     -----
@@ -58,10 +66,8 @@ class SwitcherComparison(DifferenceInDifferences):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name, allowed in (("controls", tuple(CONTROLS)), ("weigh", tuple(WEIGHTS))):
-            value = getattr(self, name)
-            if value not in allowed:
-                raise FitError(f"{name}={value!r}; expected one of {', '.join(allowed)}.{nearest(str(value), allowed)}")
+        check_choice("controls", self.controls, CONTROLS)
+        check_choice("weigh", self.weigh, WEIGHTS)
 
     def build(self, trial: Trial) -> CellEffects:
         """The effect and the weights of cells in it."""
@@ -69,10 +75,9 @@ class SwitcherComparison(DifferenceInDifferences):
         return CellEffects(("overall",), in_cells(self._combined(found), found, trial.n.shape[-1]), "average effect at the switch")
 
     def influence(self, trial: Trial) -> Array:
-        """What each cluster adds to the effect's error, ``(..., 1, I)``: changes about the mean change of their side."""
+        """What each cluster adds to the effect's error, ``(..., 1, I)``."""
         found = self._changes(trial)
-        change = found.of(about_centre(trial))
-        return np.asarray(self._combined(found) @ (found.share * (change - _side_means(found, change))))
+        return np.asarray(self._combined(found) @ (found.share * about_sides(found, found.of(about_centre(trial)))))
 
     def _changes(self, trial: Trial) -> Changes:
         """Starts, then stops, in every pair of neighbouring periods; `Changes` holds stops as controls, so that their sign turns."""
@@ -85,8 +90,8 @@ class SwitcherComparison(DifferenceInDifferences):
         found = Changes(_one_after_another(starts, stay), _one_after_another(stay, stops), np.tile(time, 2), np.tile(time - 1, 2))
         if not found.usable.any():
             raise DataError(
-                f"No clean comparison is left: no cluster switches between two periods next to {CONTROLS[self.controls]}. Use"
-                " controls='both', or add comparators=."
+                f"No clean comparison is left: no cluster switches between two neighbouring periods next to {CONTROLS[self.controls]}. Use"
+                " controls='both', or add comparators=; where a transition period hides the switch, Imputation()."
             )
         return found
 
@@ -97,7 +102,8 @@ class SwitcherComparison(DifferenceInDifferences):
         return proportional(np.ones((1, ours.shape[-1])), size * found.usable)
 
     def _named(self) -> str:
-        return f"Changes of switching clusters between neighbouring periods against those of {CONTROLS[self.controls]}, {WEIGHTS[self.weigh]}"
+        against = f"against those of {CONTROLS[self.controls]}"
+        return f"Changes of switching clusters between neighbouring periods {against}, {WEIGHTS[self.weigh]}"
 
 
 def _switched(arm: Array) -> tuple[Flags, Flags]:
@@ -114,12 +120,3 @@ def _stayed(arm: Array) -> tuple[Flags, Flags]:
 
 def _one_after_another(first: Flags, second: Flags) -> Flags:
     return np.concatenate(np.broadcast_arrays(first, second), -2)
-
-
-def _side_means(found: Changes, change: Array) -> Array:
-    """Mean change ``(..., K, I)`` of each cluster's side."""
-    ours, theirs = (
-        (change * side).sum(-1, keepdims=True) / np.maximum(count, 1.0)[..., None]
-        for side, count in zip((found.treated, found.control), found.many, strict=True)
-    )
-    return np.asarray(np.where(found.treated, ours, theirs))

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from swedge.errors import DataError, FitError
-from swedge.estimators.changes import Changes, both_seen, in_cells, proportional
+from swedge.errors import DataError
+from swedge.estimators.changes import Changes, about_sides, both_seen, in_cells, proportional
+from swedge.estimators.choices import check_periods
 from swedge.estimators.cohorts import cohorts
 from swedge.estimators.difference import CellEffects, DifferenceInDifferences, about_centre
 from swedge.trial import Trial
@@ -56,8 +57,9 @@ class Switchers(DifferenceInDifferences):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _check_count("effects", self.effects, least=1, optional=True)
-        _check_count("placebos", self.placebos, least=0)
+        if self.effects is not None:
+            check_periods("effects", self.effects, least=1)
+        check_periods("placebos", self.placebos, least=0)
 
     def build(self, trial: Trial) -> CellEffects:
         """Effects and the weights of cells in them."""
@@ -69,7 +71,7 @@ class Switchers(DifferenceInDifferences):
     def influence(self, trial: Trial) -> Array:
         """What each cluster adds to each term's error, ``(..., K, I)``."""
         found, event = self._changes(trial)
-        return np.asarray(self._combined(found, event) @ (found.share * _about_sides(found, found.of(about_centre(trial)))))
+        return np.asarray(self._combined(found, event) @ (found.share * about_sides(found, found.of(about_centre(trial)))))
 
     def _changes(self, trial: Trial) -> tuple[Changes, NDArray[np.int64]]:
         """Every comparison that the cells allow, and its event time."""
@@ -78,11 +80,12 @@ class Switchers(DifferenceInDifferences):
         group, event, time, base, last = np.array(rows, dtype=np.int64).reshape((-1, 5)).T
         both, start = both_seen(trial, time, base), starts.start[..., None, :]
         found = Changes(both & (start == group[:, None]), both & (start > last[:, None]), time, base)
-        kept = found.usable.reshape((-1, len(group))).any(0)
+        kept = found.usable.any(tuple(range(found.usable.ndim - 1)))
         if not (kept & (event >= 0)).any():
             raise DataError(
                 "No clean comparison is left: no cluster switches while another that was observed in the same two periods is still"
-                " untreated. Add comparators=, or use SwitcherComparison(controls='both'), which assumes a constant effect."
+                " untreated. Add comparators=, or use SwitcherComparison(controls='both'), which assumes a constant effect; where a"
+                " transition period hides the switch, Imputation()."
             )
         return Changes(found.treated[..., kept, :], found.control[..., kept, :], time[kept], base[kept]), event[kept]
 
@@ -101,26 +104,3 @@ class Switchers(DifferenceInDifferences):
 
     def _named(self) -> str:
         return "Changes of clusters since their last untreated period against clusters not yet treated"
-
-
-def _about_sides(found: Changes, change: Array) -> Array:
-    """Changes ``(..., K, I)`` about the mean of their side, scaled up for it; of both sides for a cluster that is alone on its own."""
-    ours, theirs = found.many
-    either = found.treated | found.control
-    together = _about(change, either, ours + theirs)
-    sides = [
-        np.where(count[..., None] > 1, _about(change, side, count), together) * side
-        for side, count in ((found.treated, ours), (found.control, theirs))
-    ]
-    return np.asarray(sides[0] + sides[1])
-
-
-def _about(change: Array, side: Array, count: Array) -> Array:
-    mean = (change * side).sum(-1, keepdims=True) / np.maximum(count, 1.0)[..., None]
-    return np.asarray((change - mean) * np.sqrt(count / np.maximum(count - 1, 1.0))[..., None])
-
-
-def _check_count(name: str, value: object, least: int, optional: bool = False) -> None:
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    if not (optional and value is None) and not (whole and isinstance(value, int) and value >= least):
-        raise FitError(f"{name}={value!r}; expected a whole number from {least}{' or None' if optional else ''}.")

@@ -38,7 +38,7 @@ class SyntheticWeights(NamedTuple):
 
 
 class _Contrasts(NamedTuple):
-    """Weights with the treated side: treated clusters and later periods positive. ``share (..., G)`` of each cohort in the overall effect."""
+    """Weights with the treated side: treated clusters and later periods positive; ``share (..., G)`` of each cohort in the whole."""
 
     found: SyntheticWeights
     treated: Flags
@@ -113,7 +113,7 @@ class _Synthetic(DifferenceInDifferences):
         """Weights of clusters and periods, who is treated, the number of treated cells and when, with the trial's leading shape."""
         step = max(1, BLOCK // max(panels.y.shape[-1], panels.y.shape[-2]) ** 2)
         blocks = [self._learnt(panels.part(slice(k, k + step))) for k in range(0, len(panels.y), step)]
-        usable = (panels.treated.any(-1) & panels.control.any(-1) & panels.before.any(-1))[:, None]
+        usable = np.asarray(np.stack([side.any(-1) for side in (panels.treated, panels.control, panels.before)]).all(0))[:, None]
         learnt = [np.where(usable, np.concatenate([block[k] for block in blocks]), 0.0) for k in range(2)]
         rows = (*learnt, panels.treated & usable, panels.treated_cells * usable[:, 0], panels.after)
         omega, lambdas, treated, cells, after = (np.asarray(row, dtype=float).reshape((*trial.shape, *row.shape[1:])) for row in rows)
@@ -208,9 +208,9 @@ class SyntheticDiD(_Synthetic):
     >>> import numpy as np, pandas as pd, swedge as sw
     >>> from swedge.estimators.synthetic import SyntheticDiD
     >>> rng = np.random.default_rng(0)
-    >>> df = pd.DataFrame([(i, t, 2000 + t, 2004 if i == 0 else 0) for i in range(9) for t in range(6)], columns=["i", "t", "year", "first"])
-    >>> df["y"] = df.i * df.t / 10 + rng.normal(0, 0.1, len(df)) + 3 * ((df.i == 0) & (df.t >= 4))
-    >>> trial = sw.Trial.from_panel(df, cluster="i", period="year", outcome="y", first_treated="first")
+    >>> df = pd.DataFrame([(i, t, 4 if i == 1 else 0) for i in range(9) for t in range(6)], columns=["i", "t", "first"])
+    >>> df["y"] = df.i * df.t / 10 + rng.normal(0, 0.1, len(df)) + 3 * ((df.i == 1) & (df.t >= 4))
+    >>> trial = sw.Trial.from_panel(df, cluster="i", period="t", outcome="y", first_treated="first")
     >>> bool(abs(SyntheticDiD().point(trial) - 3) < 0.3)
     True
     """
@@ -281,8 +281,9 @@ def _dates(known: Cohorts) -> list[int]:
             "Synthetic controls are made of never-treated clusters that are observed in every period, and there are none. Add comparators="
             " to the trial, or use CallawaySantAnna(controls='not_yet') or RothSantAnna()."
         )
-    before = known.seen.any(-2)
-    dates = [g for g in known.dates if (((known.start == g) & known.throughout).any(-1) & controls & before[..., :g].any(-1)).any()]
+    before = np.asarray(known.seen.any(-2))
+    ours = {g: (known.start == g) & known.throughout for g in known.dates}
+    dates = [g for g in known.dates if np.any(ours[g].any(-1) & controls & before[..., :g].any(-1))]
     if not dates:
         raise DataError(
             "No clean comparison is left: no treated cluster is observed in every period and has a period before treatment. Synthetic"
@@ -328,8 +329,8 @@ def _placebos(trial: Trial, draws: int, seed: int) -> Trial:
     treated, others = np.flatnonzero(rows & ~known.never & (known.start > 0)), np.flatnonzero(rows & known.never)
     if len(others) <= len(treated):
         raise FitError(
-            f"{len(others)} never-treated clusters cannot stand in for {len(treated)} treated ones and leave controls. Use vcov='CR2', or add"
-            " comparators."
+            f"{len(others)} never-treated clusters cannot stand in for {len(treated)} treated ones and leave controls. Use vcov='CR2', or"
+            " add comparators."
         )
     chosen = _choices(others, len(treated), draws, seed)
     treatment = np.where(np.isin(np.arange(len(rows)), others)[:, None], 0.0, np.nan) + np.zeros((len(chosen), *trial.treatment.shape))

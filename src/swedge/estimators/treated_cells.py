@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from swedge._kernels.two_way import foreseen
-from swedge.errors import DataError, FitError, listing, nearest
+from swedge.errors import DataError, listing
 from swedge.estimators.aggregation import ESTIMANDS, averages, weigh
+from swedge.estimators.choices import check_choice
 from swedge.estimators.cohorts import Cohorts, cohorts
 from swedge.estimators.group_times import Pairs
 from swedge.trial import Trial
@@ -105,7 +106,7 @@ def averaged(cells: TreatedCells, trial: Trial, aggregate: str | None) -> Terms:
     """Averages of treated cells, each usable cell of a part alike; a term without any is nan."""
     found = group_time_weights(cells, trial, aggregate)
     share = found.weights / np.maximum(cells.size, 1.0)[..., None, :]
-    known = np.isfinite(share).all(-1)[..., None, None]
+    known = np.asarray(np.isfinite(share).all(-1))[..., None, None]
     label = np.where(cells.usable, cells.label, -1)[..., None, :, :]
     return found._replace(weights=np.where(known, looked_up(share, label), np.nan))
 
@@ -113,26 +114,28 @@ def averaged(cells: TreatedCells, trial: Trial, aggregate: str | None) -> Terms:
 def group_time_weights(cells: TreatedCells, trial: Trial, aggregate: str | None) -> Terms:
     """Averages of group-times by how many usable cells they have; the overall effect averages parts as `aggregation` says."""
     pairs = cells.pairs
-    some = (cells.size > 0).reshape((-1, len(pairs.group))).any(0)
+    some = np.asarray((cells.size > 0).reshape((-1, len(pairs.group))).any(0))
     if aggregate is None:
-        each = np.where((cells.size[..., some] > 0)[..., None], np.eye(len(pairs.group))[some], np.nan)
-        return Terms(pair_names(pairs.take(some), trial), each, ESTIMANDS[None])
-    average = weigh(averages(aggregate, pairs.take(some), trial.periods), cells.size[..., some])
-    weights = np.zeros((*average.weights.shape[:-1], len(pairs.group)))
-    weights[..., some] = average.weights
-    return Terms(average.terms, weights, ESTIMANDS[aggregate])
+        known = np.asarray(cells.size[..., some] > 0)[..., None]
+        each = np.where(known, np.eye(len(pairs.group))[some], np.nan)
+        names = (pair_name(trial, g, t) for g, t in zip(pairs.group[some], pairs.time[some], strict=True))
+        return Terms(tuple(names), each, ESTIMANDS[None])
+    terms, shares = weigh(averages(aggregate, pairs.take(some), trial.periods), cells.size[..., some])
+    weights = np.zeros((*cells.size.shape[:-1], len(terms), len(pairs.group)))
+    weights[..., some] = shares
+    return Terms(terms, weights, ESTIMANDS[aggregate])
 
 
-def pair_names(pairs: Pairs, trial: Trial) -> tuple[str, ...]:
-    """Group-times by the trial's period labels."""
-    both = zip(pairs.group, pairs.time, strict=True)
-    return tuple(f"group {trial.periods[g]}, time {trial.periods[t]}" for g, t in both)
+def pair_name(trial: Trial, group: int, time: int) -> str:
+    """A group and time by the trial's period labels."""
+    return f"group {trial.periods[group]}, time {trial.periods[time]}"
 
 
 def about_means(cells: TreatedCells, table: Array, aggregate: str | None) -> Array:
     """The table ``(..., I, T)`` about the mean over the usable cells of each part of an aggregation; as it is elsewhere."""
     pairs = cells.pairs
-    parts = {"simple": 0 * pairs.group, "group": pairs.group, "calendar": pairs.time, "dynamic": pairs.event, None: np.arange(len(pairs.group))}
+    each = np.arange(len(pairs.group))
+    parts = {"simple": 0 * each, "group": pairs.group, "calendar": pairs.time, "dynamic": pairs.event, None: each}
     part = np.append(parts[aggregate], -1)[cells.label]
     part = np.where(cells.usable, part, -1)
     count = int(part.max(initial=0)) + 1
@@ -148,22 +151,37 @@ def check_aggregate(aggregate: object) -> None:
     FitError
         Naming the nearest known one.
     """
-    if aggregate not in ESTIMANDS:
-        known = [str(name) for name in ESTIMANDS if name]
-        raise FitError(f"aggregate={aggregate!r}; expected one of {', '.join(known)} or None.{nearest(str(aggregate), known)}")
+    if aggregate is not None:
+        check_choice("aggregate", aggregate, [name for name in ESTIMANDS if name])
 
 
-def lost_cells(trial: Trial, cells: TreatedCells) -> tuple[str, ...]:
-    """A note on treated cells that are left out, and why."""
-    lost = cells.lost.reshape((-1, *cells.lost.shape[-2:])).any(0)
+def notes_on(trial: Trial, cells: TreatedCells, vcov: str) -> tuple[str, ...]:
+    """What is left out, and whose error an influence-function variance does not see."""
+    return (*_lost(trial, cells), *(_alone(trial, cells) if vcov == "influence" else ()))
+
+
+def _alone(trial: Trial, cells: TreatedCells) -> tuple[str, ...]:
+    dates = np.array(cells.cohorts.dates)
+    many = (cells.cohorts.start[..., None] == dates).sum(-2).reshape((-1, len(dates)))
+    single = [trial.periods[g] for g in dates[(many == 1).any(0)]]
+    if not single:
+        return ()
+    which = f"first treated in {listing(single)} ({len(single)} of {len(dates)} groups)"
+    advice = "Use vcov='CR2', or a randomisation test."
+    return (
+        f"One cluster alone was {which}: an influence-function variance sees next to nothing of its error and is too small. {advice}",
+    )
+
+
+def _lost(trial: Trial, cells: TreatedCells) -> tuple[str, ...]:
+    lost = np.asarray(cells.lost.reshape((-1, *cells.lost.shape[-2:])).any(0))
     if not lost.any():
         return ()
-    who, when = np.flatnonzero(lost.any(1)), np.flatnonzero(lost.any(0))
-    return (
-        f"{int(lost.sum())} treated cells have no untreated outcome to compare with and are left out: {listing([trial.clusters[i] for i in who])}"
-        f" ({len(who)} of {len(trial.clusters)} clusters), in {listing([str(trial.periods[t]) for t in when])} ({len(when)} of"
-        f" {len(trial.periods)} periods).",
+    who, when = [trial.clusters[i] for i in np.flatnonzero(lost.any(1))], [trial.periods[t] for t in np.flatnonzero(lost.any(0))]
+    where = (
+        f"{listing(who)} ({len(who)} of {len(trial.clusters)} clusters), in {listing(when)} ({len(when)} of {len(trial.periods)} periods)"
     )
+    return (f"{int(lost.sum())} treated cells have no untreated outcome to compare with and are left out: {where}.",)
 
 
 def clustered_factor(clusters: Array, cells: Array, parameters: Array) -> Array:

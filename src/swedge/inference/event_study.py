@@ -21,7 +21,7 @@ ADVICE = "Fit CallawaySantAnna(aggregate='dynamic', base='universal') or SunAbra
 
 
 class EventStudy(NamedTuple):
-    """Event times ``before (K,)`` and ``after (T,)`` the reference period, the estimates ``(K + T,)`` and their covariance, and their df."""
+    """Event times ``before (K,)`` and ``after (T,)`` the reference period; estimates ``(K + T,)``, their covariance and smallest df."""
 
     before: NDArray[np.int64]
     after: NDArray[np.int64]
@@ -66,7 +66,9 @@ def event_study(fit: object, before: int | None = None, after: int | None = None
 def _reference(at: NDArray[np.int64], fit: Estimate) -> int:
     """The one event time before treatment without an effect of its own."""
     if len(at) < 2 or (np.diff(at) < 1).any():
-        raise FitError(f"The fit has {listing(fit.terms) or 'no terms'}; this needs effects by event time before and after treatment. {ADVICE}.")
+        raise FitError(
+            f"The fit has {listing(fit.terms) or 'no terms'}; this needs effects by event time before and after treatment. {ADVICE}."
+        )
     gaps = sorted(set(range(int(at.min()), int(at.max()) + 1)) - set(at.tolist()))
     if len(gaps) != 1 or gaps[0] >= 0 or at.min() >= gaps[0]:
         raise FitError(
@@ -87,9 +89,9 @@ def _check_rank(found: EventStudy) -> None:
     with np.errstate(divide="ignore", invalid="ignore"):
         scaled = found.covariance / np.outer(size, size)
     values = np.linalg.eigvalsh(scaled) if np.isfinite(scaled).all() else np.zeros(1)
-    rank, count = int((values > FLAT * max(values[-1], 1.0)).sum()), len(found.estimate)
+    rank, count = int((values > FLAT).sum()), len(found.estimate)
     if rank < count:
         raise FitError(
-            f"The covariance of the {count} effects has rank {rank if np.isfinite(scaled).all() else 0}: too few clusters tell them apart. Pass"
-            " before= and after= to look at fewer periods, or use vcov='CR2'."
+            f"The covariance of the {count} effects has rank {rank}: too few clusters tell them apart. Pass before= and after= to look at"
+            " fewer periods, or use vcov='CR2'."
         )

@@ -209,9 +209,9 @@ def honest_effect(
     Notes
     -----
     The coefficients are taken as normal with known covariance. With finite df (the smallest of the terms) the covariance is inflated by the
-    square of t over normal quantiles, so that parallel trends give the t interval; with few clusters that is an approximation. The conditional
-    test uses bounds on periods after treatment alone, its first stage takes a tenth of alpha, and the interval is the hull of the effects
-    not rejected. Whether differences in trend before treatment are refuted is not asked: see `pretrend_test`.
+    square of t over normal quantiles at 95%, so that parallel trends give the t interval; with few clusters that is an approximation. The
+    conditional test uses bounds on periods after treatment alone, its first stage takes a tenth of alpha, and the interval is the hull of
+    the effects not rejected. Whether differences in trend before treatment are refuted is not asked: see `pretrend_test`.
 
     References
     ----------
@@ -272,7 +272,7 @@ def _target(study: EventStudy, term: str | None) -> Array:
     known = [f"event {e}" for e in study.after]
     if term not in known:
         raise FitError(f"term={term!r} is no effect after treatment; they are {', '.join(known)}.{nearest(term, known)}")
-    return np.eye(len(known))[known.index(term)]
+    return np.asarray(np.eye(len(known))[known.index(term)])
 
 
 def _limits(kind: str, bounds: Sequence[float] | None, error: float) -> tuple[float, ...]:
@@ -291,8 +291,8 @@ def _notes(study: EventStudy, rows: tuple[_Row, ...]) -> list[str]:
     finite, apart = np.isfinite(study.df), [row.limit for row in rows if not row.whole]
     empty = [row.limit for row in rows if np.isnan(row.low)]
     told = {
-        f"The coefficients have {study.df:.3g} degrees of freedom: their covariance is inflated to give t intervals under parallel trends, which"
-        " is an approximation.": finite,
+        f"The coefficients have {study.df:.3g} degrees of freedom: their covariance is inflated to give t intervals under parallel trends,"
+        " which is an approximation.": finite,
         f"At {len(apart)} bounds the effects not rejected do not form one interval; the limits enclose all of them.": bool(apart),
         f"At {len(empty)} bounds every effect is rejected: the coefficients contradict the bound.": bool(empty),
     }

@@ -73,9 +73,9 @@ class PretrendTest:
             head,
             text_table(rows),
             text_table(self.missed),
-            f"A difference in trend of {first['slope']:.3g} a period shows in some single effect with probability {first['power']:.0%} only,"
-            f" and would bias the average effect after treatment by {first['bias']:.3g} ({first['bias_if_passed']:.3g} when no effect before"
-            " treatment is significant). A test that does not reject is no evidence of parallel trends beyond this; see honest_effect.",
+            f"A difference in trend of {first['slope']:.3g} a period shows in some single effect with probability {first['power']:.0%}"
+            f" only, and would bias the average effect after treatment by {first['bias']:.3g} ({first['bias_if_passed']:.3g} when no effect"
+            " before treatment is significant). A test that does not reject is no evidence of parallel trends beyond this; see honest_effect.",
         ]
         return "\n".join(lines)
 
@@ -113,8 +113,8 @@ def pretrend_test(
 
     Notes
     -----
-    The test that passes is the one of practice: no single effect before treatment significant, by t with the smallest df of the terms. What it
-    misses is computed for normal estimates with known covariance: a slope `s` gives effects ``s t``, t periods from the reference. The
+    The test that passes is the one of practice: no single effect before treatment significant, by t with the smallest df of the terms. What
+    it misses is computed for normal estimates with known covariance: a slope `s` gives effects ``s t``, t periods from the reference. The
     bias after passing is ``s t_post + V_post,pre V_pre^-1 (m - s t_pre)`` with `m` the mean of the effects before treatment when all pass.
 
     References
@@ -145,9 +145,11 @@ def pretrend_test(
 def _powers(power: Sequence[float], study: EventStudy, limit: Array) -> tuple[float, ...]:
     count = len(limit)
     size = 1 - inside_box(np.zeros(count), study.covariance[:count, :count], limit).probability
-    values = tuple(power) if isinstance(power, Sequence) and not isinstance(power, str) else ()
-    wrong = [p for p in values if isinstance(p, bool) or not isinstance(p, int | float) or not size < p < 1]
-    if wrong or not values:
+    try:
+        values = tuple(float(p) for p in power)
+    except (TypeError, ValueError):
+        values = ()
+    if not values or not all(size < p < 1 for p in values):
         raise FitError(f"power={power!r}; expected probabilities above {size:.3f}, the tests' own size, and below 1, such as (0.5, 0.8).")
     return values
 

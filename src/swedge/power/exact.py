@@ -143,7 +143,8 @@ def variance_under(estimator: LinearEstimator, design: Design, *, allocation: Al
     True
     """
     base = gather(assumed)
-    if not isinstance(estimator, LinearEstimator) or not estimator.fixed_weights:
+    known: object = estimator
+    if not isinstance(known, LinearEstimator) or not known.fixed_weights:
         raise DesignError(f"variance_under needs a linear estimator, whose weights are known beforehand; {estimator!r} is none.")
     chosen = placed(design, allocation)
     treatment, exposure = chosen.treatment[None], chosen.exposure[None]

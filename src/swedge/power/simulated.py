@@ -27,7 +27,7 @@ class SimulatedPower:
     ----------
     draws : dict of str to Draws
         Every replicate's results, by method.
-    methods : dict of str to (estimator, test, scale)
+    methods : dict of str to tuple of str
         What each name stands for.
     reps : int
         Replicates used: those asked for, or fewer where the simulation stopped at a wanted Monte Carlo error.

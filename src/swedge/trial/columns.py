@@ -89,7 +89,10 @@ def cluster_names(allocation: object, comparators: Sequence[object]) -> tuple[st
 def refuse_twins(names: Sequence[str]) -> None:
     """One cluster under two spellings is split in silence: refuse names that differ in nothing but capitals and spaces."""
     first: dict[str, str] = {}
-    plain = [" ".join(name.split()).casefold() for name in names]
+    folded = "\n".join(names).casefold()
+    plain = folded.split("\n")
+    if plain != folded.split() or len(plain) != len(names):
+        plain = [" ".join(name.split()).casefold() for name in names]
     if len(set(plain)) == len(plain):
         return
     twins = [f"{first[key]!r} and {name!r}" for key, name in zip(plain, names, strict=True) if first.setdefault(key, name) != name]

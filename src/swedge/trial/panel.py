@@ -99,11 +99,13 @@ class _Rows(NamedTuple):
 
 
 def _panel(rows: _Rows, weights: Array, outcomes: Array) -> _Panel:
-    order = np.lexsort((np.array(rows.names), rows.starts))
-    at = (np.argsort(order)[rows.cluster], rows.period)
+    starts = rows.starts
+    order = np.lexsort((np.array(rows.names), starts))
+    at = np.argsort(order)[rows.cluster] * len(rows.periods) + rows.period
     n, outcome = np.zeros((2, len(order), len(rows.periods)))
-    n[at], outcome[at] = weights, np.nan_to_num(outcomes)
-    return _Panel(tuple(rows.names[i] for i in order), rows.starts[order], rows.periods, n, outcome)
+    np.put(n, at, weights)
+    np.put(outcome, at, np.where(np.isnan(outcomes), 0.0, outcomes))
+    return _Panel(tuple(np.array(rows.names, dtype=object)[order].tolist()), starts[order], rows.periods, n, outcome)
 
 
 def _labels(names: pd.Series) -> tuple[list[str], NDArray[np.int64]]:
@@ -137,8 +139,9 @@ def _weights(df: pd.DataFrame, outcome: str, size: str | None) -> Array:
 
 def _check_rows(rows: _Rows) -> None:
     cell = rows.cluster * len(rows.periods) + rows.period
-    twice = np.bincount(cell)[cell] > 1
-    if twice.any():
+    held = np.bincount(cell)
+    if held.max() > 1:
+        twice = held[cell] > 1
         first = dict.fromkeys(zip(rows.cluster[twice].tolist(), rows.period[twice].tolist(), strict=True))
         cells = [f"{rows.names[i]}, {label(float(rows.periods[t]))}" for i, t in first]
         raise DataError(f"{len(cells)} cluster-periods have more than one row: {listing(cells)}. Aggregate them first.")

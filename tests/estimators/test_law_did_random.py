@@ -1,0 +1,124 @@
+"""What holds of estimators whose weights the outcomes make: they shift with a constant effect, and their tests are still exact."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import swedge as sw
+from swedge.estimators.roth_santanna import RothSantAnna
+from swedge.estimators.synthetic import SyntheticControl, SyntheticDiD
+
+Array = np.ndarray
+DESIGN = sw.Design.stepped_wedge(clusters=4, periods=5)
+ADAPTIVE = [RothSantAnna(), RothSantAnna(aggregate="event", pool="trial"), SyntheticDiD(), SyntheticControl()]
+each = pytest.mark.parametrize("estimator", ADAPTIVE, ids=repr)
+
+
+def trial_of(seed: int, effect: float = 0.0, comparators: int = 4) -> sw.Trial:
+    rng, names = np.random.default_rng(seed), [f"x{k}" for k in range(comparators)]
+    allocation = DESIGN.randomise(seed=seed)
+    y = rng.normal(size=(4 + comparators, 5)).cumsum(1)
+    y[:4] += effect * allocation.treatment
+    return sw.Trial.from_cells(np.ones(y.shape), y, allocation, comparators=names)
+
+
+def of_outcomes(trial: sw.Trial, y: Array) -> sw.Trial:
+    return replace(trial, cells=replace(trial.cells, n=np.broadcast_to(trial.cells.n, y.shape), mean=y[..., None]))
+
+
+@each
+def test_law_the_randomisation_test_is_a_loop_over_allocations(estimator: sw.LinearEstimator) -> None:
+    trial = trial_of(1)
+    result = sw.RandomisationTest(interval=False).run(trial, estimator)
+    loop = np.array([float(estimator.point(trial.reallocated(row))) for row in DESIGN.allocations()])
+    np.testing.assert_allclose(result.reference, loop, atol=1e-8)
+    extreme = np.abs(loop) >= abs(float(estimator.point(trial))) * (1 - 1e-9)
+    assert float(result.p_value) == pytest.approx(extreme.mean(), abs=1e-12)
+
+
+@each
+def test_law_the_interval_moves_with_a_constant_effect(estimator: sw.LinearEstimator) -> None:
+    """Its ends are searched, not swept: weights of one null's outcomes do not serve another's."""
+    test = sw.RandomisationTest(level=0.8)
+    plain, moved = (test.run(trial_of(2, effect), estimator) for effect in (0.0, 3.0))
+    np.testing.assert_allclose(moved.conf_int - plain.conf_int, 3.0, atol=2e-2)
+    assert plain.conf_int[0] < float(estimator.point(trial_of(2))) < plain.conf_int[1]
+
+
+@pytest.mark.parametrize("estimator", [RothSantAnna(), RothSantAnna(beta=0.4), SyntheticControl(), SyntheticDiD(penalty=0.3)], ids=repr)
+def test_law_weights_add_up(estimator: sw.LinearEstimator) -> None:
+    trial = trial_of(3)
+    weights = estimator.weights(trial)
+    np.testing.assert_allclose(weights.sum(0), 0, atol=1e-12)
+    assert (weights * trial.arm).sum() == pytest.approx(1)
+
+
+def test_law_synthetic_weights_lie_on_the_simplex() -> None:
+    found = SyntheticDiD().synthetic(trial_of(4))
+    assert found.start.tolist() == [1, 2, 3, 4]
+    assert (found.clusters >= 0).all()
+    assert not found.clusters[:, :4].any()
+    np.testing.assert_allclose(found.clusters.sum(-1), 1)
+    np.testing.assert_allclose(found.periods.sum(-1), 1)
+    assert not (found.periods * (np.arange(5) >= found.start[:, None])).any()
+    np.testing.assert_allclose(found.clusters[0, 4:], 0.25)  # one period before: plain difference-in-differences
+
+
+def test_law_cluster_constants_change_nothing_with_an_intercept() -> None:
+    trial = trial_of(5)
+    moved = of_outcomes(trial, trial.outcome + 7 * np.random.default_rng(6).normal(size=(8, 1)))
+    assert float(SyntheticDiD().point(moved)) == pytest.approx(float(SyntheticDiD().point(trial)), abs=1e-8)
+    assert float(RothSantAnna(beta=1).point(moved)) == pytest.approx(float(RothSantAnna(beta=1).point(trial)), abs=1e-10)
+    assert abs(float(RothSantAnna(beta=0).point(moved)) - float(RothSantAnna(beta=0).point(trial))) > 0.1
+
+
+def test_law_a_heavy_penalty_weighs_controls_alike() -> None:
+    """Then only earlier periods are chosen."""
+    weights = SyntheticDiD(penalty=1e6).synthetic(trial_of(7)).clusters
+    np.testing.assert_allclose(weights[:, 4:], 0.25, atol=1e-6)
+
+
+def test_law_estimates_are_unbiased_over_allocations_for_any_multiple() -> None:
+    """Outcomes fixed, timing drawn: the mean over all allocations is the effect, whatever multiple is taken out."""
+    base = np.random.default_rng(8).normal(size=(4, 5)).cumsum(1)
+    allocations = DESIGN.allocations()
+    treatment = DESIGN.treatment_of(allocations)
+    shell = sw.Trial.from_cells(np.ones((4, 5)), base, DESIGN.randomise(seed=0))
+    trials = of_outcomes(shell, base + 2.0 * treatment).under(treatment, DESIGN.exposure_of(allocations))
+    for beta in (0, 0.5, 1):
+        for aggregate in ("simple", "cohort", "calendar", "event"):
+            assert RothSantAnna(beta=beta, aggregate=aggregate).point(trials).mean() == pytest.approx(2, abs=1e-10)
+
+
+def test_law_results_read_and_draw_like_all_others() -> None:
+    trial = trial_of(9)
+    for estimator in (RothSantAnna(aggregate="cohort"), SyntheticDiD(), SyntheticControl(vcov="CR3")):
+        fit = estimator.fit(trial)
+        assert fit.tidy()["term"].tolist()[0] == "overall"
+        assert any("as known" in note for note in fit.notes)
+        assert "comparison clusters" in fit.methods
+        assert fit.plot().get_xlabel()
+        assert estimator.plot_weights(trial).get_title() is not None
+        assert eval(repr(estimator)) == estimator
+    text = RothSantAnna().fit(trial).summary()
+    assert "The estimated multiple of the baseline difference is" in text
+    assert "Cohorts share one covariance" in text
+
+
+def test_law_leave_one_out_and_jackknife_work_through_the_point_estimate() -> None:
+    trial = trial_of(10)
+    for estimator in (RothSantAnna(), SyntheticDiD()):
+        result = sw.JackknifeTest().run(trial, estimator)
+        assert np.isfinite(result.left_out).all()
+        assert result.left_out.shape == (8,)
+
+
+def test_law_power_simulates_it_like_any_estimator() -> None:
+    truth = sw.Scenario(family="gaussian", baseline=0.0, effect=1.0, correlation=sw.Exchangeable(0.1), size=20, sd=1.0)
+    analyses = {"efficient": RothSantAnna(), "exact": (RothSantAnna(), sw.RandomisationTest(interval=False))}
+    table = sw.simulate_power(DESIGN, truth, analyses, reps=100, seed=1).tidy()
+    assert (table["n_failed"] == 0).all()
+    assert abs(table["bias"].iloc[0]) < 4 * table["empirical_se"].iloc[0] / 10
