@@ -1,4 +1,4 @@
-"""Rebuild tests/golden/robust_mixed.csv and steppedwedge.csv: ``python tests/make_robust_mixed.py`` (R with lme4, clubSandwich, geepack)."""
+"""Rebuild golden/robust_mixed.csv and steppedwedge.csv: ``python tests/make_robust_mixed.py`` (R with lme4, clubSandwich, geepack)."""
 
 from __future__ import annotations
 

@@ -56,6 +56,8 @@ CASES = [
     Case("mixed nested Satterthwaite", sw.MixedModel(df="satterthwaite"), ("gaussian",), RANDOM),
     Case("mixed nested ML", sw.MixedModel(reml=False, df="satterthwaite"), ("gaussian",), RANDOM),
     Case("mixed nested clusters", sw.MixedModel(df="clusters"), ("gaussian",), RANDOM),
+    Case("mixed nested CR2", sw.MixedModel(df="satterthwaite", vcov="CR2"), ("gaussian",), RANDOM),
+    Case("mixed exchangeable CR3 clusters", sw.MixedModel(EQUAL, df="clusters", vcov="CR3"), ("gaussian",), RANDOM),
     Case("mixed nested tate", sw.MixedModel(effect=sw.ByExposure(), estimand=sw.TATE()), ("gaussian",), RANDOM),
     Case("mixed exchangeable KR", sw.MixedModel(EQUAL), ("gaussian",), RANDOM),
     Case("mixed exchangeable Satterthwaite", sw.MixedModel(EQUAL, df="satterthwaite"), ("gaussian",), RANDOM),

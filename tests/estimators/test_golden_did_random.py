@@ -54,7 +54,7 @@ def panel(name: str, outcome: str) -> sw.Trial:
 def test_golden_random_timing_is_staggered(label: str, rows: pd.DataFrame) -> None:
     first = rows.iloc[0]
     beta = None if np.isnan(first["beta"]) else first["beta"]
-    asked = {"aggregate": first["aggregate"], "controls": first["controls"], "beta": beta, "df": "normal"}
+    asked = {"aggregate": first["aggregate"], "controls": first["controls"], "beta": beta, "pool": "never", "df": "normal"}
     trial = panel(first["data"], first.outcome)
     for vcov, column in (("neyman", "se"), ("adjusted", "se_adjusted")):
         found = RothSantAnna(vcov=vcov, **asked).fit(trial).tidy().set_index("term").loc[rows.term]
@@ -66,8 +66,8 @@ def test_golden_the_published_answers_on_the_officers() -> None:
     """Printed by the package's authors, to the digits printed: complaints, simple, cohort and calendar."""
     trial = panel("pj_full", "complaints")
     for aggregate, estimate in (("simple", -0.001126981), ("cohort", -0.001084689), ("calendar", -0.00187198)):
-        assert float(RothSantAnna(aggregate=aggregate).point(trial)) == pytest.approx(estimate, abs=6e-10)
-    assert float(RothSantAnna(vcov="adjusted", df="normal").fit(trial).std_error) == pytest.approx(0.002115194, abs=6e-10)
+        assert float(RothSantAnna(aggregate=aggregate, pool="never").point(trial)) == pytest.approx(estimate, abs=6e-10)
+    assert float(RothSantAnna(pool="never", vcov="adjusted", df="normal").fit(trial).std_error) == pytest.approx(0.002115194, abs=6e-10)
 
 
 @pytest.mark.parametrize("label", ["synthdid_estimate_prop99", "sc_estimate_prop99", "dd_sdid_prop99"])

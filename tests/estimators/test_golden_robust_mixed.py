@@ -1,7 +1,8 @@
 """Cluster-robust variances of linear mixed models against clubSandwich on lme4 fits.
 
-At lme4's own variances CR0, CR1 and CR3 agree to 1e-8; at ours to 1e-5, and where lme4 stopped `gap` above the
-minimum of -2 log likelihood (random treatment effects with a correlation of 1) to the square root of that besides. clubSandwich's CR2 takes another square root than whitening: `other_root` is its formula written down on all rows.
+At lme4's own variances CR0, CR1 and CR3 agree to 1e-8; at ours to 1e-5, and where lme4 stopped `gap` above the minimum of -2 log likelihood
+(random treatment effects with a correlation of 1) to the square root of that besides. clubSandwich's CR2 takes another square root than
+whitening: `other_root` is its formula written down on all rows.
 """
 
 from __future__ import annotations
@@ -120,7 +121,9 @@ def power(m: Array, exponent: float) -> Array:
     return (vectors[:, kept] * values[kept] ** exponent) @ vectors[:, kept].T
 
 
-@pytest.mark.parametrize("record", each(TABLE[(TABLE.vcov == "CR2") & TABLE.dataset.isin(["made_unequal", "made_gaps", "made_wedge", "d13"])]))
+@pytest.mark.parametrize(
+    "record", each(TABLE[(TABLE.vcov == "CR2") & TABLE.dataset.isin(["made_unequal", "made_gaps", "made_wedge", "d13"])])
+)
 def test_golden_both_roots(record: pd.Series) -> None:
     """On the same rows: whitening is ours to rounding, the other root clubSandwich's. They are within 5% of each other here."""
     std_error, df, _ = at_their_variances(record)

@@ -75,6 +75,7 @@ CASES = [
     Case("roth-santanna neyman", RothSantAnna(**NEYMAN), (*LEVELS, LEARNT)),
     Case("roth-santanna adjusted", RothSantAnna(vcov="adjusted", df="clusters", pool="cohorts"), (*LEVELS, LEARNT)),
     Case("synthetic did", SyntheticDiD(), (LEARNT, NOISE)),
+    Case("synthetic did cohort", SyntheticDiD(aggregate="cohort"), (LEARNT, NOISE)),
     Case("synthetic did jackknife", SyntheticDiD(vcov="jackknife", df="clusters"), (LEARNT, NOISE)),
     Case("synthetic control", SyntheticControl(), (*LEVELS, LEARNT)),
     Case("generalised decay", GeneralisedDiD(alike="exposure", correlation=sw.ExponentialDecay(0.3, 0.7))),

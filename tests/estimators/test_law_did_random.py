@@ -39,7 +39,7 @@ def test_law_the_randomisation_test_is_a_loop_over_allocations(estimator: sw.Lin
     assert float(result.p_value) == pytest.approx(extreme.mean(), abs=1e-12)
 
 
-@each
+@pytest.mark.parametrize("estimator", ADAPTIVE[:3], ids=repr)
 def test_law_the_interval_moves_with_a_constant_effect(estimator: sw.LinearEstimator) -> None:
     """Its ends are searched, not swept: weights of one null's outcomes do not serve another's."""
     test = sw.RandomisationTest(level=0.8)
@@ -105,7 +105,8 @@ def test_law_results_read_and_draw_like_all_others() -> None:
         assert eval(repr(estimator)) == estimator
     text = RothSantAnna().fit(trial).summary()
     assert "The estimated multiple of the baseline difference is" in text
-    assert "Cohorts share one covariance" in text
+    assert "a constant effect taken out: cohorts are small" in text
+    assert "Cohorts share one covariance" in RothSantAnna().fit(trial_of(9, comparators=12)).summary()
 
 
 def test_law_leave_one_out_and_jackknife_work_through_the_point_estimate() -> None:

@@ -11,6 +11,7 @@ import statsmodels.api as sm
 from scipy import linalg
 
 import swedge as sw
+from swedge._kernels.two_way import foreseen
 from swedge.estimators.bacon import bacon_decomposition
 from swedge.estimators.extended_two_way import ExtendedTwoWay
 from swedge.estimators.generalised import GeneralisedDiD
@@ -252,3 +253,15 @@ def test_the_decomposition_adds_up(starts: list[int]) -> None:
         part = rows[rows.g.isin([g, h]) & rows.t.between(low, high)]
         x = np.column_stack([(part.g == g) & (part.t >= g), dummies(part, "c", "t")]).astype(float)
         assert row.estimate == pytest.approx(float((np.linalg.pinv(x) @ part.y)[0]), abs=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_what_untreated_cells_foresee_by_rank(seed: int) -> None:
+    """A cell is foreseen when its cluster and period effects together are in the span of the untreated cells' rows."""
+    rng = np.random.default_rng(seed)
+    mask = (rng.random((3, 6, 5)) < (0.2, 0.35, 0.6)[seed % 3]).astype(float)
+    row = {(i, t): np.r_[np.eye(6)[i], np.eye(5)[t]] for i in range(6) for t in range(5)}
+    for one, found in zip(mask, foreseen(mask), strict=True):
+        x = np.array([row[i, t] for i, t in row if one[i, t]]).reshape(-1, 11)
+        spanned = {cell: np.linalg.matrix_rank(np.vstack([x, row[cell]])) == np.linalg.matrix_rank(x) for cell in row}
+        assert found.ravel().tolist() == list(spanned.values())

@@ -72,6 +72,8 @@ def one_covariance(start: Array, y: Array) -> dict[float, Array]:
 
 TWO_EACH = np.array([2, 2, 4, 4, 4, 5, 5, np.inf, np.inf, np.inf])
 SOME_ALONE = np.array([2, 3, 5, 5, np.inf, np.inf, np.inf, np.inf])
+TEN_EACH = np.repeat([2, 4, np.inf], 10)
+TWELVE_NEVER = np.r_[2, 3, 5, [np.inf] * 12]
 ALL_ALONE = np.array([2.0, 3, 4, 5, 6])
 
 
@@ -79,11 +81,12 @@ ALL_ALONE = np.array([2.0, 3, 4, 5, 6])
 @pytest.mark.parametrize(
     ("start", "pool", "covariances"),
     [
-        (TWO_EACH, None, own_covariances),
+        (TEN_EACH, None, own_covariances),
         (TWO_EACH, "never", own_covariances),
         (TWO_EACH, "cohorts", pooled_covariances),
         (TWO_EACH, "trial", one_covariance),
-        (SOME_ALONE, None, pooled_covariances),
+        (TWELVE_NEVER, None, pooled_covariances),
+        (SOME_ALONE, None, one_covariance),
         (ALL_ALONE, None, one_covariance),
     ],
 )
@@ -100,8 +103,9 @@ def test_reference_random_timing(start: Array, pool: str | None, covariances: ob
 
 
 def test_reference_a_stack_chooses_how_to_pool_for_each_replicate() -> None:
-    y = outcomes(TWO_EACH, 6, 2)
-    trials = [panel(np.where(np.isinf(s), 0, s), y) for s in (TWO_EACH, np.sort(np.r_[2, 3, 4, 5, [np.inf] * 6]))]
+    y = outcomes(TEN_EACH, 6, 2)
+    starts = (TEN_EACH, np.sort(np.r_[2, 3, 4, 5, [np.inf] * 26]), np.repeat([2.0, 3, 4, 5, 6, np.inf], 5)[:30])
+    trials = [panel(np.where(np.isinf(s), 0, s), y) for s in starts]
     stack = trials[0].under(np.stack([t.treatment for t in trials]), np.stack([t.exposure for t in trials]))
     fit = RothSantAnna(vcov="adjusted", df="normal").fit(stack)
     alone = [RothSantAnna(vcov="adjusted", df="normal").fit(t) for t in trials]
@@ -226,7 +230,7 @@ def test_reference_placebos_hand_every_date_to_every_control() -> None:
         for b in range(5)
         if a != b
     ]
-    fit = SyntheticDiD(vcov="placebo", df="normal").fit(trial)
+    fit = SyntheticDiD(aggregate="cohort", vcov="placebo", df="normal").fit(trial)
     assert float(fit.std_error[0]) == pytest.approx(np.std(estimates), rel=1e-6)
     assert fit.terms == ("overall", "group 3", "group 5")
 
@@ -246,4 +250,4 @@ def test_reference_cluster_robust_errors_take_the_weights_as_known() -> None:
         values, vectors = np.linalg.eigh(left[own, own])
         root = (vectors * np.where(values > 1e-8, 1 / np.sqrt(np.maximum(values, 1e-8)), 0)) @ vectors.T
         pulls.append(weights[i] @ root @ residual[own])
-    assert float(SyntheticDiD().fit(trial).std_error[0]) == pytest.approx(np.sqrt(np.sum(np.square(pulls))), rel=1e-8)
+    assert float(SyntheticDiD().fit(trial).std_error) == pytest.approx(np.sqrt(np.sum(np.square(pulls))), rel=1e-8)

@@ -27,11 +27,11 @@ from scipy.stats import qmc
 Array = NDArray[np.float64]
 
 # Points of the Sobol sequence, 2 to this power, and the share of alpha that the first stage of the hybrid test takes.
-POINTS = 17
+POINTS = 14
 FIRST_STAGE = 0.1
-# Grid over which acceptance is scanned, and halvings at its ends; below this share of the largest variance a combination is a constant.
+# Grid over which acceptance is scanned, and how often again at its ends; combinations of less variance than this share are constants.
 GRID = 2001
-HALVINGS = 40
+SCANS = 3
 CONSTANT = 1e-12
 
 
@@ -120,9 +120,10 @@ def _piece(edges: _Edges, alpha: float) -> tuple[float, float, bool]:
 
 
 def _end(edges: _Edges, inside: float, outside: float, alpha: float, ceiling: float) -> float:
-    for _ in range(HALVINGS):
-        middle = (inside + outside) / 2
-        inside, outside = (middle, outside) if _accepted(edges, np.array([middle]), alpha, ceiling)[0] else (inside, middle)
+    for _ in range(SCANS):
+        between = np.linspace(inside, outside, GRID)
+        last = int(np.argmin(np.append(_accepted(edges, between[1:-1], alpha, ceiling), False)))
+        inside, outside = float(between[last]), float(between[last + 1])
     return float(inside)
 
 
@@ -211,7 +212,7 @@ def _folded_slope(reach: float, shift: float) -> float:
 
 
 def _responses(before: int, target: Array) -> tuple[Array, Array, float]:
-    """Weights ``(K + T,)`` that no turn before treatment moves, how they move with such turns ``(K + T, K - 1)``, and the fixed responses."""
+    """Weights ``(K + T,)`` that no turn before treatment moves, how they move with such turns ``(K + T, K - 1)``, fixed responses."""
     times, later = np.arange(-before, 0), np.arange(1, len(target) + 1)
     fixed = sum(abs(float(target @ np.maximum(later - t, 0))) for t in range(len(target)))
     turns = np.maximum(times[1:, None] - times, 0)

@@ -39,12 +39,15 @@ def neyman(slopes: Array, spread: Array, count: Array) -> Array:
 
 
 def efficient_slope(later: Array, earlier: Array, spread: Array, count: Array) -> Array:
-    """The multiple ``(..., J)`` of ``earlier`` that, taken from ``later``, leaves the least variance; 1 where `earlier` does not vary."""
+    """The multiple ``(..., J)`` of ``earlier`` that, taken from ``later``, leaves the least variance.
+
+    It is 1 where `earlier` does not vary, and nan where a covariance is.
+    """
     across = np.swapaxes(earlier, -3, -2) @ spread
     with_earlier, with_later = ((count[..., None] * (across * np.swapaxes(side, -3, -2)).sum(-1)).sum(-2) for side in (earlier, later))
     own = np.einsum("...jj->...j", neyman(later, spread, count))
     moves = with_earlier > STILL * own
-    return np.asarray(np.where(moves, with_later / np.where(moves, with_earlier, 1.0), 1.0))
+    return np.asarray(np.where(moves, with_later, 1.0) / np.where(moves, with_earlier, np.where(np.isnan(with_earlier), np.nan, 1.0)))
 
 
 def predicted_spread(slopes: Array, spread: Array, count: Array, early: NDArray[np.bool_]) -> Array:

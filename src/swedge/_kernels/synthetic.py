@@ -39,7 +39,7 @@ class Panels(NamedTuple):
 
     def part(self, rows: slice) -> Panels:
         """Some replicates."""
-        return Panels(*(array[rows] for array in self))
+        return Panels(self.y[rows], self.treated[rows], self.control[rows], self.before[rows], self.after[rows])
 
     @property
     def treated_cells(self) -> Array:
@@ -53,7 +53,7 @@ def noise(panels: Panels) -> Array:
     change = np.where(held, np.diff(panels.y, axis=-1), 0.0)
     count = held.sum((-2, -1))
     about = np.where(held, change - (change.sum((-2, -1)) / np.maximum(count, 1))[:, None, None], 0.0)
-    return np.sqrt(np.divide((about**2).sum((-2, -1)), count - 1, out=np.zeros(len(count)), where=count > 1))
+    return np.asarray(np.sqrt(np.divide((about**2).sum((-2, -1)), count - 1, out=np.zeros(len(count)), where=count > 1)))
 
 
 def cluster_weights(panels: Panels, penalty: Array, intercept: bool) -> Array:
@@ -77,7 +77,7 @@ def _fitted(gap: Array, held: Flags, axis: int, penalty: Array, intercept: bool,
     centred = gap - _mean(gap, held, axis)[..., None] if intercept else gap
     rows = np.where(held, centred, 0.0)
     ridge = (columns * penalty**2)[:, None, None] * np.eye(gap.shape[-2])
-    return simplex_weights(rows @ np.swapaxes(rows, -1, -2) + ridge, held.any(-1), columns * (GAIN * size) ** 2)
+    return simplex_weights(rows @ np.swapaxes(rows, -1, -2) + ridge, np.asarray(held.any(-1)), columns * (GAIN * size) ** 2)
 
 
 def _mean(table: Array, held: Flags, axis: int) -> Array:

@@ -152,6 +152,11 @@ class DifferenceInDifferences(LinearEstimator):
         return f"{self._named()}, {variance} standard errors and {DF_WORDS[self.df]} degrees of freedom; {counted(trial)}{beside}."
 
 
+def with_levels(trial: Trial) -> Array:
+    """Columns of a working model ``(..., p, I, T)`` that keeps clusters' levels in its residuals: periods and one constant effect."""
+    return np.asarray(stack_columns(period_columns(trial), trial.arm[..., None, :, :]) * (trial.n > 0)[..., None, :, :])
+
+
 def about_centre(trial: Trial) -> Array:
     """Cell means about their overall level, which weights that add up to 0 do not see; 0 where nobody was observed."""
     n = trial.n

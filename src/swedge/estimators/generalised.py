@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from swedge.assumptions import Correlation, Exchangeable, Layout, covariance_of
 from swedge.errors import DataError, FitError, listing
+from swedge.estimators.changes import proportional
 from swedge.estimators.choices import check_choice
 from swedge.estimators.cohorts import Cohorts, cohorts
 from swedge.estimators.columns import cluster_columns, period_columns, stack_columns
@@ -97,17 +98,15 @@ class GeneralisedDiD(DifferenceInDifferences):
                 f"No clean comparison is left: with {ALIKE[self.alike]}, none is identified by the others' changes. Assume more alike, or"
                 " add comparators=."
             )
-        size = classes.member.sum((-2, -1)) * known
-        total = size.sum(-1, keepdims=True)
-        share = size / np.where(total > 0, total, np.nan)
-        overall = (share[..., None, None] * coefficients).sum(-3, keepdims=True)
+        overall = proportional(np.ones((1, known.shape[-1])), classes.member.sum((-2, -1)) * known)
+        weights = np.einsum("...jp,...pit->...jit", overall, coefficients)
         notes = _unidentified(classes, known)
         if self.alike in ("constant", "cell"):
-            return CellEffects(("overall",), overall, "average effect on the treated", notes)
+            return CellEffects(("overall",), weights, "average effect on the treated", notes)
         kept = np.asarray(known.reshape((-1, known.shape[-1])).any(0))
         parts = np.where(known[..., None, None], coefficients, np.nan)[..., kept, :, :]
         terms = ("overall", *(term for term, keep in zip(classes.terms, kept, strict=True) if keep))
-        return CellEffects(terms, np.concatenate([overall, parts], -3), f"average effect on the treated, with {ALIKE[self.alike]}", notes)
+        return CellEffects(terms, np.concatenate([weights, parts], -3), f"average effect on the treated, with {ALIKE[self.alike]}", notes)
 
     def _precision(self, trial: Trial) -> Array:
         """Inverse covariance of cell means ``(..., I, T, T)``, 0 where a cell is not observed."""

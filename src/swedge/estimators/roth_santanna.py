@@ -12,17 +12,20 @@ from numpy.typing import NDArray
 from swedge._kernels.cohort_moments import moments
 from swedge._kernels.linear_robust import linear_robust
 from swedge._kernels.neyman import apart, efficient_slope, neyman, pooled, predicted_spread
+from swedge._kernels.two_way import with_margins
 from swedge.errors import FitError, listing, nearest
 from swedge.estimators.aggregation import ESTIMANDS, averages, weigh
 from swedge.estimators.by_group_time import identified
 from swedge.estimators.cohorts import Cohorts, cohorts
-from swedge.estimators.comparisons import TwoWayFixedEffects
-from swedge.estimators.difference import ROBUST, CellEffects, DifferenceInDifferences, TermNumbers, about_centre
+from swedge.estimators.difference import ROBUST, CellEffects, DifferenceInDifferences, TermNumbers, about_centre, with_levels
 from swedge.estimators.group_times import Classes, GroupTimes, classes_of, for_cells, for_clusters, pairs_of
 from swedge.trial import Trial
 
 Array = NDArray[np.float64]
 
+# Clusters in every cohort for covariances of their own, and degrees of freedom for one pooled over cohorts: with 3 in each of 4 cohorts
+# the multiple is so uncertain that Neyman tests with the cohorts' own covariances reject 13% of true nulls at 5%.
+ENOUGH = 10
 # A standard error below this share of an effect is rounding.
 STILL = 1e-10
 KINDS = {"simple": "simple", "cohort": "group", "calendar": "calendar", "event": "dynamic"}
@@ -34,7 +37,7 @@ CHOICES: dict[str, tuple[str | None, ...]] = {
 CONTROLS = {"not_yet": "not-yet-treated", "last": "last-treated"}
 POOLED = {
     "cohorts": "Cohorts share one covariance of outcomes, pooled over their own means.",
-    "trial": "No cohort has two clusters: the covariance of outcomes is that of all clusters, a constant effect taken out of them.",
+    "trial": "The covariance of outcomes is that of all clusters, a constant effect taken out: cohorts are small.",
 }
 
 
@@ -87,11 +90,11 @@ class RothSantAnna(DifferenceInDifferences):
         All clusters not treated yet (Callaway and Sant'Anna's with ``beta=1``), or the cohort treated last or never (Sun and Abraham's).
     pool : {"never", "cohorts", "trial"}, optional
         Whose covariance of outcomes over periods `beta` and the Neyman variance are made of: each cohort's own, as published, which needs
-        two clusters in each; one pooled over cohorts; or that of all clusters, a constant effect taken out. Left out, the first of them
-        that exists; a note says which.
+        two clusters in each; one pooled over cohorts; or that of all clusters, a constant effect taken out. Left out: the first with 10
+        clusters in every cohort, else the second with 10 degrees of freedom, else the third; a note says which.
     vcov : {"CR0", "CR1", "CR2", "CR3", "neyman", "adjusted"}
         "neyman" is the conservative variance over random timing, "adjusted" the same less what early outcomes predict of the effects'
-        spread. The cluster-robust ones take an estimated `beta` as known.
+        spread. The cluster-robust ones take an estimated `beta` as known, and count clusters' levels as error unless `beta` is 1.
     df : {"satterthwaite", "clusters", "normal"}
 
     Raises
@@ -156,6 +159,10 @@ class RothSantAnna(DifferenceInDifferences):
     def coefficients(self, trial: Trial) -> Array:
         """The multiple of the baseline difference that is taken out of each term, ``(..., J)``."""
         return _efficient(self, trial, self._compared(trial)).beta
+
+    def working_model(self, trial: Trial) -> Array:
+        """Columns ``(..., p, I, T)`` whose residuals make the variance: clusters' levels stay in them unless `beta` is 1."""
+        return super().working_model(trial) if self.beta == 1 else with_levels(trial)
 
     def _built(self, trial: Trial, found: _Efficient) -> CellEffects:
         return CellEffects(found.compared.terms, found.cells, ESTIMANDS[KINDS[self.aggregate]])
@@ -259,27 +266,39 @@ def _spread(pool: str | None, trial: Trial, compared: _Compared) -> tuple[Array,
     """Covariance of outcomes over periods within each class, ``(..., C or 1, T, T)``, and how it was pooled."""
     count, y = compared.size, about_centre(trial)
     scatter = moments(compared.classes.label, count.shape[-1], y).scatter
-    each, some = np.asarray((count != 1).all(-1)), np.asarray((count > 1).any(-1))
-    if pool == "never" or (pool is None and each.all()):
-        if not trial.shape and not each.all():
-            raise FitError("pool='never' needs two clusters in every cohort, and some have one. Use pool=None, which pools where it must.")
-        return apart(scatter, count), frozenset()
-    if pool == "cohorts" or (pool is None and some.all() and not each.any()):
-        if not trial.shape and not some.all():
-            raise FitError("pool='cohorts' needs a cohort of two clusters, and each has one. Use pool='trial', or give beta=.")
-        return pooled(scatter, count), frozenset({"cohorts"})
-    whole = _around_periods(trial, compared, y)
+    _check_pool(pool, count, bool(trial.shape))
     if pool == "trial":
-        return whole, frozenset({"trial"})
-    picked = np.where(
-        each[..., None, None, None], apart(scatter, count), np.where(some[..., None, None, None], pooled(scatter, count), whole)
-    )
-    return picked, frozenset(how for how, holds in (("cohorts", (some & ~each).any()), ("trial", (~some).any())) if holds)
+        return _around_periods(trial, compared, y), frozenset({"trial"})
+    if pool is not None:
+        return (apart(scatter, count), frozenset()) if pool == "never" else (pooled(scatter, count), frozenset({"cohorts"}))
+    own = np.asarray(((count == 0) | (count >= ENOUGH)).all(-1))
+    shared = np.asarray(~own & (np.maximum(count - 1, 0).sum(-1) >= ENOUGH))
+    rest = ~own & ~shared
+    parts = [(own, apart(scatter, count))] if own.any() else []
+    parts += [(shared, pooled(scatter, count))] if shared.any() else []
+    parts += [(rest, _around_periods(trial, compared, y))] if rest.any() else []
+    spread = sum((_only(*part) for part in parts[1:]), _only(*parts[0]))
+    return np.asarray(spread), frozenset(how for how, way in (("cohorts", shared), ("trial", rest)) if way.any())
+
+
+def _only(way: NDArray[np.bool_], part: Array) -> Array:
+    return np.where(way[..., None, None, None], part, 0.0)
+
+
+def _check_pool(pool: str | None, count: Array, stack: bool) -> None:
+    """One trial whose cohorts are too small is refused; in a stack its numbers become nan."""
+    if pool == "never" and not stack and (count == 1).any():
+        raise FitError("pool='never' needs two clusters in every cohort, and some have one. Use pool=None, which pools where it must.")
+    if pool == "cohorts" and not stack and not (count > 1).any():
+        raise FitError("pool='cohorts' needs a cohort of two clusters, and each has one. Use pool='trial', or give beta=.")
 
 
 def _around_periods(trial: Trial, compared: _Compared, y: Array) -> Array:
     """Covariance ``(..., 1, T, T)`` of all clusters about the period means, a constant effect by two-way least squares taken out."""
     held = for_clusters(compared.size[..., None, :], compared.classes.label)[..., 0, :] > 0
-    effect = TwoWayFixedEffects(weigh="equal").point(trial)
+    mask = (held[..., None] & (trial.n > 0)).astype(float)
+    own = mask * trial.arm
+    own = own - with_margins(own, mask)
+    effect = (own * y).sum((-2, -1)) / (own**2).sum((-2, -1))
     scatter = moments(np.where(held, 0, 1), 2, y - effect[..., None, None] * trial.arm).scatter[..., :1, :, :]
     return np.asarray(scatter / np.maximum(held.sum(-1) - 1.0, 1.0)[..., None, None, None])

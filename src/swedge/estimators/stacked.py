@@ -114,9 +114,9 @@ class StackedDiD(DifferenceInDifferences):
         window = [starts.seen[..., g - self.before : g + self.after + 1].all(-1) for g in dates]
         throughout = np.stack(window, -2) if window else np.zeros((*starts.seen.shape[:-2], 0, starts.seen.shape[-2]), dtype=bool)
         start, last = starts.start[..., None, :], dates[:, None] + self.after
-        spared = {"not_yet": start > last, "strict": (start > last + self.before) | (start == starts.periods)}
-        control = throughout & spared.get(self.controls, start == starts.periods)
-        treated = throughout & (start == dates[:, None])
+        never = start == starts.periods
+        spared = {"not_yet": start > last, "strict": (start > last + self.before) | never, "never": never}[self.controls]
+        control, treated = throughout & spared, throughout & (start == dates[:, None])
         live = treated.any(-1) & control.any(-1)
         if not live.any():
             raise DataError(

@@ -13,15 +13,17 @@ from numpy.typing import NDArray
 
 from swedge._kernels.synthetic import LEAST, Panels, cluster_weights, noise, period_weights
 from swedge.design.validation import seed_number, whole
-from swedge.errors import DataError, FitError
+from swedge.errors import DataError, FitError, nearest
+from swedge.estimators.aggregation import ESTIMANDS
 from swedge.estimators.cohorts import Cohorts, cohorts
-from swedge.estimators.difference import ROBUST, CellEffects, DifferenceInDifferences, TermNumbers, about_centre
+from swedge.estimators.difference import ROBUST, CellEffects, DifferenceInDifferences, TermNumbers, about_centre, with_levels
 from swedge.trial import Trial
 
 Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 Index = NDArray[np.int64]
 
+KINDS = {"simple": "simple", "cohort": "group"}
 # Numbers that the forms of one block of replicates may hold.
 BLOCK = 4_000_000
 
@@ -59,6 +61,7 @@ class _Synthetic(DifferenceInDifferences):
     Cohorts are averaged by their number of treated cells, as Clarke and others do.
     """
 
+    aggregate: str = "simple"
     penalty: float | None = None
     draws: int = 200
     seed: int = 0
@@ -67,13 +70,13 @@ class _Synthetic(DifferenceInDifferences):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.aggregate not in KINDS:
+            raise FitError(f"aggregate={self.aggregate!r}; expected one of {', '.join(KINDS)}.{nearest(self.aggregate, KINDS)}")
         whole(self.draws, "draws", least=1)
         seed_number(self.seed)
         number = isinstance(self.penalty, int | float) and not isinstance(self.penalty, bool) and math.isfinite(self.penalty)
         if self.penalty is not None and (not number or self.penalty < 0):
-            raise FitError(
-                f"penalty={self.penalty!r}; expected a number of 0 or more, in multiples of the noise, or None for the usual one."
-            )
+            raise FitError(f"penalty={self.penalty!r}; expected a number of 0 or more (multiples of the noise), or None for the usual one.")
 
     @property
     def fixed_weights(self) -> bool:
@@ -93,31 +96,33 @@ class _Synthetic(DifferenceInDifferences):
         found = self._contrasts(trial)
         each = found.clusters[..., None] * found.periods[..., None, :]
         overall = (found.share[..., None, None] * each).sum(-3, keepdims=True)
-        terms = tuple(f"group {trial.periods[g]}" for g in found.found.start) if len(found.found.start) > 1 else ()
+        terms = tuple(f"group {trial.periods[g]}" for g in found.found.start) if self.aggregate == "cohort" else ()
         # A cohort that a replicate lacks has no effect there.
         parts = np.where(found.share[..., None, None] > 0, each, np.nan) if terms else each[..., :0, :, :]
-        return CellEffects(("overall", *terms), np.concatenate([overall, parts], -3), "average effect on the treated")
+        return CellEffects(("overall", *terms), np.concatenate([overall, parts], -3), ESTIMANDS[KINDS[self.aggregate]])
 
     def _contrasts(self, trial: Trial) -> _Contrasts:
         known = cohorts(trial)
         dates = _dates(known)
-        parts = [self._cohort(trial, _panels(trial, known, g)) for g in dates]
-        clusters, lambdas, treated, cells = (np.stack([part[k] for part in parts], -(2 if k < 3 else 1)) for k in range(4))
+        panels = Panels(*(np.concatenate(sides) for sides in zip(*(_panels(trial, known, g) for g in dates), strict=True)))
+        usable = np.asarray(np.stack([side.any(-1) for side in (panels.treated, panels.control, panels.before)]).all(0))
+        learnt = (np.where(usable[:, None], rows, 0.0) for rows in self._in_blocks(panels))
+        clusters, lambdas, treated, after = (
+            np.moveaxis(rows.reshape((len(dates), *trial.shape, -1)), 0, -2)
+            for rows in (*learnt, panels.treated & usable[:, None], panels.after)
+        )
+        cells = np.moveaxis((panels.treated_cells * usable).reshape((len(dates), *trial.shape)), 0, -1)
         total = cells.sum(-1, keepdims=True)
-        share = cells / np.where(total > 0, total, np.nan)
-        after = np.stack([part[4] for part in parts], -2)
         periods = after / np.maximum(after.sum(-1, keepdims=True), 1) - lambdas
-        return _Contrasts(SyntheticWeights(np.array(dates), clusters, lambdas), treated > 0, periods, share)
+        return _Contrasts(
+            SyntheticWeights(np.array(dates), clusters, lambdas), treated, periods, cells / np.where(total > 0, total, np.nan)
+        )
 
-    def _cohort(self, trial: Trial, panels: Panels) -> tuple[Array, Array, Array, Array, Array]:
-        """Weights of clusters and periods, who is treated, the number of treated cells and when, with the trial's leading shape."""
-        step = max(1, BLOCK // max(panels.y.shape[-1], panels.y.shape[-2]) ** 2)
+    def _in_blocks(self, panels: Panels) -> tuple[Array, Array]:
+        step = max(1, BLOCK // max(panels.y.shape[-2:]) ** 2)
         blocks = [self._learnt(panels.part(slice(k, k + step))) for k in range(0, len(panels.y), step)]
-        usable = np.asarray(np.stack([side.any(-1) for side in (panels.treated, panels.control, panels.before)]).all(0))[:, None]
-        learnt = [np.where(usable, np.concatenate([block[k] for block in blocks]), 0.0) for k in range(2)]
-        rows = (*learnt, panels.treated & usable, panels.treated_cells * usable[:, 0], panels.after)
-        omega, lambdas, treated, cells, after = (np.asarray(row, dtype=float).reshape((*trial.shape, *row.shape[1:])) for row in rows)
-        return omega, lambdas, treated, cells, after
+        clusters, periods = (np.concatenate(part) for part in zip(*blocks, strict=True))
+        return clusters, periods
 
     def _numbers(self, trial: Trial) -> TermNumbers:
         built, y = self.build(trial), about_centre(trial)
@@ -136,7 +141,7 @@ class _Synthetic(DifferenceInDifferences):
             raise FitError("A jackknife needs two treated clusters in every cohort, and some have one. Use vcov='placebo' or PlaceboTest.")
         known = cohorts(trial)
         here = found.treated.any(-2) | (known.never & known.throughout)
-        values = _left_out(found, (found.periods[..., None, :] * y[..., None, :, :]).sum(-1))
+        values = _left_out(found, self.aggregate == "cohort", (found.periods[..., None, :] * y[..., None, :, :]).sum(-1))
         count = here.sum(-1)[..., None, None]
         about = np.where(here[..., None], values - (np.where(here[..., None], values, 0.0).sum(-2, keepdims=True) / count), 0.0)
         return np.asarray((count - 1) / count * (np.swapaxes(about, -1, -2) @ about))
@@ -173,6 +178,8 @@ class SyntheticDiD(_Synthetic):
 
     Parameters
     ----------
+    aggregate : {"simple", "cohort"}
+        The overall effect over treated cluster-periods; or one by cohort beside it.
     penalty : float, optional
         Ridge penalty on the weights of clusters, in multiples of the noise. Left out: the fourth root of the number of treated cells.
     draws : int
@@ -232,14 +239,16 @@ class SyntheticControl(_Synthetic):
 
     Parameters
     ----------
+    aggregate : {"simple", "cohort"}
+        The overall effect over treated cluster-periods; or one by cohort beside it.
     penalty : float, optional
         Ridge penalty on the weights of clusters, in multiples of the noise. Left out: 1e-6, which only settles ties.
     draws : int
         Placebos for ``vcov="placebo"``; all different ones where there are no more than that.
     seed : int
     vcov : {"CR0", "CR1", "CR2", "CR3", "placebo", "jackknife"}
-        As for `SyntheticDiD`. The cluster-robust ones measure errors about clusters' own levels, and do not see how far the weights miss
-        the treated clusters' level; the authors advise placebos.
+        As for `SyntheticDiD`. The cluster-robust ones count clusters' levels as error, although the weights have met them in part: they
+        are too large rather than too small. Placebos are the usual way.
     df : {"satterthwaite", "clusters", "normal"}
 
     Raises
@@ -268,6 +277,10 @@ class SyntheticControl(_Synthetic):
     def _learnt(self, panels: Panels) -> tuple[Array, Array]:
         times = LEAST if self.penalty is None else self.penalty
         return cluster_weights(panels, times * noise(panels), intercept=False), np.zeros(panels.before.shape)
+
+    def working_model(self, trial: Trial) -> Array:
+        """Columns ``(..., p, I, T)`` whose residuals make the variance: without effects of clusters, whose levels stay in the estimate."""
+        return with_levels(trial)
 
     def _named(self) -> str:
         return "Synthetic controls by cohort from never-treated clusters"
@@ -308,8 +321,8 @@ def _panels(trial: Trial, known: Cohorts, start: int) -> Panels:
     return Panels(*rows)
 
 
-def _left_out(found: _Contrasts, change: Array) -> Array:
-    """Terms without each cluster ``(..., I, J)``, of clusters' weighted changes ``(..., G, I)``."""
+def _left_out(found: _Contrasts, apart: bool, change: Array) -> Array:
+    """The terms without each cluster ``(..., I, J)``, of clusters' weighted changes ``(..., G, I)``; cohorts too if wanted `apart`."""
     omega, treated = found.found.clusters, found.treated.astype(float)
     ours, theirs = (treated * change).sum(-1, keepdims=True), (omega * change).sum(-1, keepdims=True)
     many = treated.sum(-1, keepdims=True)
@@ -318,7 +331,7 @@ def _left_out(found: _Contrasts, change: Array) -> Array:
     each = np.where(many > 0, mean - synthetic, 0.0)
     size = (many - treated) * (found.periods > 0).sum(-1, keepdims=True)
     overall = (size * each).sum(-2, keepdims=True) / size.sum(-2, keepdims=True)
-    parts = each if each.shape[-2] > 1 else each[..., :0, :]
+    parts = each if apart else each[..., :0, :]
     return np.swapaxes(np.concatenate([overall, parts], -2), -1, -2)
 
 

@@ -168,9 +168,7 @@ def _alone(trial: Trial, cells: TreatedCells) -> tuple[str, ...]:
         return ()
     which = f"first treated in {listing(single)} ({len(single)} of {len(dates)} groups)"
     advice = "Use vcov='CR2', or a randomisation test."
-    return (
-        f"One cluster alone was {which}: an influence-function variance sees next to nothing of its error and is too small. {advice}",
-    )
+    return (f"One cluster alone was {which}: an influence-function variance sees next to nothing of its error and is too small. {advice}",)
 
 
 def _lost(trial: Trial, cells: TreatedCells) -> tuple[str, ...]:

@@ -223,7 +223,7 @@ def honest_effect(
     >>> from swedge.estimators.sun_abraham import SunAbraham
     >>> rng = np.random.default_rng(0)
     >>> df = pd.DataFrame([(i, t, 4.0 * (i < 20)) for i in range(40) for t in range(1, 7)], columns=["la", "year", "first"])
-    >>> df["y"] = rng.standard_normal(240) + 3.0 * ((df["first"] > 0) & (df["year"] >= 4))
+    >>> df["y"] = rng.standard_normal(240) + 6.0 * ((df["first"] > 0) & (df["year"] >= 4))
     >>> panel = sw.Trial.from_panel(df, cluster="la", period="year", outcome="y", first_treated="first")
     >>> found = honest_effect(SunAbraham(aggregate="dynamic").fit(panel), bounds=[0.5, 1])
     >>> bool((found.tidy()["conf_low"] > 0).all()), found.breakdown > 1

@@ -74,8 +74,8 @@ class PretrendTest:
             text_table(rows),
             text_table(self.missed),
             f"A difference in trend of {first['slope']:.3g} a period shows in some single effect with probability {first['power']:.0%}"
-            f" only, and would bias the average effect after treatment by {first['bias']:.3g} ({first['bias_if_passed']:.3g} when no effect"
-            " before treatment is significant). A test that does not reject is no evidence of parallel trends beyond this; see honest_effect.",
+            f" only, and would bias the average effect after treatment by {first['bias']:.3g} ({first['bias_if_passed']:.3g} when no"
+            " effect before treatment is significant). A test that does not reject says no more than this: see honest_effect.",
         ]
         return "\n".join(lines)
 
