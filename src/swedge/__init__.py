@@ -22,10 +22,11 @@ from swedge.assumptions import (
     ProportionalDecay,
     RandomEffects,
     Spline,
+    Washout,
 )
 from swedge.design import Allocation, Constraint, Design, Stratum
 from swedge.errors import DataError, DesignError, FitError, PlanError, Status, SwedgeError
-from swedge.estimate import Estimate, Estimator, LinearEstimator, TestResult, WaldTest
+from swedge.estimate import Estimate, Estimator, LinearEstimator, TestResult, WaldTest, forest
 from swedge.estimators import (
     GEE,
     Aliasing,
@@ -184,6 +185,7 @@ __all__ = [
     "TwoStage",
     "TwoWayFixedEffects",
     "WaldTest",
+    "Washout",
     "WildBootstrapTest",
     "WithinPeriod",
     "aliasing",
@@ -198,6 +200,7 @@ __all__ = [
     "exact_power",
     "exposure_overlap",
     "exposure_weights",
+    "forest",
     "information_content",
     "leave_one_cluster_out",
     "missing_data_analysis",

@@ -37,7 +37,10 @@ WITH_NEVER = [3, 3, 4, 4, 0, 0, 0, 0, 0]
         (lambda: RothSantAnna(beta=True), "beta=True"),
         (lambda: RothSantAnna(beta=np.inf), "beta=inf"),
         (lambda: RothSantAnna(vcov="influence"), "vcov='influence'; expected one of CR0, CR1, CR2, CR3, neyman, adjusted."),
-        (lambda: RothSantAnna(vcov="neyman"), "vcov='neyman' has no Satterthwaite df. Use df='normal' (as peers do) or df='clusters'."),
+        (
+            lambda: RothSantAnna(df="satterthwaite"),
+            "vcov='neyman' has no Satterthwaite df. Use df='normal' (as peers do) or df='clusters'.",
+        ),
         (lambda: SyntheticDiD(aggregate="group"), "aggregate='group'; expected one of simple, cohort."),
         (lambda: SyntheticDiD(vcov="bootstrap"), "vcov='bootstrap'; expected one of CR0, CR1, CR2, CR3, placebo, jackknife."),
         (lambda: SyntheticDiD(vcov="placebo"), "has no Satterthwaite df"),

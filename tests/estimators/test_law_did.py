@@ -36,7 +36,7 @@ class Case:
 
 OWN = {"vcov": "influence", "df": "normal"}
 STACKED_POOLS = "the stacked regression has no effect of each experiment's periods: its variance counts their differences as noise"
-NEYMAN = {"vcov": "neyman", "df": "normal"}
+CR2 = {"vcov": "CR2", "df": "satterthwaite"}
 LEARNT = ("weights", "outcomes before treatment make the weights")
 NOISE = ("constants", "the noise that scales the penalty counts the periods' own changes, as the authors' package does")
 LEVELS = tuple((law, "clusters' own levels stay in the estimate") for law in ("constants", "sums", "two by two"))
@@ -69,10 +69,10 @@ CASES = [
     *[Case(f"switcher comparison {w}", SwitcherComparison(weigh=w)) for w in ("harmonic", "switchers")],
     *[Case(f"generalised {a}", GeneralisedDiD(alike=a)) for a in ("constant", "calendar", "exposure", "group-time", "cell")],
     *[Case(f"roth-santanna did {a}", RothSantAnna(beta=1, aggregate=a)) for a in ("simple", "cohort", "calendar", "event")],
-    Case("roth-santanna last", RothSantAnna(beta=1, controls="last", aggregate="cohort", **NEYMAN)),
+    Case("roth-santanna last", RothSantAnna(beta=1, controls="last", aggregate="cohort", **CR2)),
     Case("roth-santanna means", RothSantAnna(beta=0, aggregate="calendar"), LEVELS),
     *[Case(f"roth-santanna {a}", RothSantAnna(aggregate=a), (*LEVELS, LEARNT)) for a in ("simple", "cohort", "calendar", "event")],
-    Case("roth-santanna neyman", RothSantAnna(**NEYMAN), (*LEVELS, LEARNT)),
+    Case("roth-santanna cr2", RothSantAnna(**CR2), (*LEVELS, LEARNT)),
     Case("roth-santanna adjusted", RothSantAnna(vcov="adjusted", df="clusters", pool="cohorts"), (*LEVELS, LEARNT)),
     Case("synthetic did", SyntheticDiD(), (LEARNT, NOISE)),
     Case("synthetic did cohort", SyntheticDiD(aggregate="cohort"), (LEARNT, NOISE)),

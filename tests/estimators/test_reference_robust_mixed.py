@@ -128,7 +128,7 @@ def test_words() -> None:
     fit = ROBUST_MODEL.fit(stack(1).replicate(0))
     assert "CR2 cluster-robust variance and Satterthwaite degrees of freedom" in fit.methods
     assert fit.estimator == "MixedModel CR2 satterthwaite"
-    assert not any("not safe" in note for note in fit.notes)
+    assert not any("not safe" in note or "Kenward-Roger" in note for note in fit.notes)
     loose = sw.MixedModel(sw.Exchangeable(), df="normal", vcov="CR1").fit(stack(1).replicate(0))
     assert np.isinf(float(loose.df))
     assert any("CR1 with infinite (normal) degrees of freedom is not safe with 6 clusters" in note for note in loose.notes)
@@ -150,8 +150,9 @@ def test_degenerate_replicates_are_statuses() -> None:
 BAD = {
     "an unknown variance": (lambda: sw.MixedModel(vcov="CR4", df="satterthwaite"), r"vcov='CR4'; expected one of model, CR0"),
     "a variance that is no text": (lambda: sw.MixedModel(vcov=2), r"vcov=2; expected one of"),  # type: ignore[arg-type]
-    "no df written": (lambda: sw.MixedModel(vcov="CR2"), r"Kenward-Roger \(the default of df\).*Write df='satterthwaite'"),
-    "Kenward-Roger": (lambda: sw.MixedModel(vcov="CR3", df="kenward-roger"), r"corrects the model's variance, not vcov='CR3'"),
+    "no df written": (lambda: sw.MixedModel(vcov="CR2"), r"df='kenward-roger' \(kenward-roger is the default\).*Write df='satterthwaite'"),
+    "Kenward-Roger": (lambda: sw.MixedModel(vcov="CR3", df="kenward-roger"), r"belongs to the model's variance, not to vcov='CR3'"),
+    "between-within": (lambda: sw.MixedModel(vcov="CR2", df="between-within"), r"df='between-within'.*not to vcov='CR2'"),
 }
 
 

@@ -43,7 +43,9 @@ def rows_of(part: Bounds, after: int) -> tuple[Array, Array]:
 def least_slack(moments: Array, nuisance: Array, size: Array) -> tuple[float, Array]:
     """The linear program ``min eta: moments - nuisance x <= size eta``, and its multipliers."""
     count = nuisance.shape[1]
-    found = optimize.linprog(np.append(1.0, np.zeros(count)), -np.column_stack([size, nuisance]), -moments, bounds=[(None, None)] * (count + 1))
+    found = optimize.linprog(
+        np.append(1.0, np.zeros(count)), -np.column_stack([size, nuisance]), -moments, bounds=[(None, None)] * (count + 1)
+    )
     return float(found.fun), -found.ineqlin.marginals
 
 
@@ -101,7 +103,7 @@ def test_two_stage_test_is_that_of_linear_programs(kind: str, before: int, after
 @pytest.mark.parametrize("kind", ["smoothness", "relative magnitudes"])
 def test_first_stage_is_that_of_linear_programs(kind: str) -> None:
     """The largest of T + 2 numbers is the program's optimum, draw by draw."""
-    estimate, covariance, target = problem(3, 3, 4)
+    _, covariance, target = problem(3, 3, 4)
     part = pieces(kind, 3, 4)[0]
     rows, _ = rows_of(part, 4)
     basis = np.linalg.svd(target[None])[2][1:]
@@ -166,7 +168,8 @@ def test_conditional_interval_without_leeway_is_the_normal_one() -> None:
     low, high, connected = conditional_interval(relative_magnitudes(3, 3, 0.0), estimate, covariance, target, 0.95)
     error = np.sqrt(target @ covariance[3:, 3:] @ target)
     assert connected
-    assert [low, high] == pytest.approx(target @ estimate[3:] + np.array([-1, 1]) * 1.959963984540054 * error, abs=1e-6)
+    expected = target @ estimate[3:] + np.array([-1, 1]) * 1.959963984540054 * error
+    assert [low, high] == pytest.approx(expected, abs=1e-3 * error)  # the first stage's cutoff is known to 2^14 draws
 
 
 @pytest.mark.parametrize("kind", ["smoothness", "relative magnitudes"])

@@ -10,6 +10,9 @@ from scipy import optimize
 
 Array = NDArray[np.float64]
 
+# Most donors that are drawn at a time: what is held in memory, not what is drawn.
+BLOCK = 5_000_000
+
 
 def borrowed(sums: Array, draws: int, seed: int) -> Array:
     """Totals over clusters ``(N,)`` of what each gets from a donor, `sums` ``(N, L)``: every choice of donors once, or `draws` random ones.
@@ -20,11 +23,12 @@ def borrowed(sums: Array, draws: int, seed: int) -> Array:
     [0.0, 1.0, 10.0, 11.0]
     """
     clusters, donors = sums.shape
+    at = np.arange(clusters)
     if donors**clusters <= draws:
-        chosen = np.array(list(itertools.product(range(donors), repeat=clusters)))
-    else:
-        chosen = np.random.default_rng(seed).integers(donors, size=(draws, clusters))
-    return np.asarray(sums[np.arange(clusters), chosen].sum(1))
+        return np.asarray(sums[at, np.array(list(itertools.product(range(donors), repeat=clusters)))].sum(1))
+    rng, rows = np.random.default_rng(seed), max(1, BLOCK // clusters)
+    sizes = [min(rows, draws - done) for done in range(0, draws, rows)]
+    return np.concatenate([sums[at, rng.integers(donors, size=(size, clusters))].sum(1) for size in sizes])
 
 
 def variance_by_size(squares: Array, size: Array) -> tuple[float, float]:

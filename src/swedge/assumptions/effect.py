@@ -37,9 +37,9 @@ class ExposureCurve(EffectCurve, Protocol):
         """What each coefficient contributes at exposures ``(...)``, ``(..., K)``; `longest` is the longest that some cell has."""
 
 
-def longest_exposure(treatment: Array, exposure: Counts) -> int:
-    """Periods since crossover of the cell treated for longest; 0 if none is treated."""
-    return int(exposure[np.broadcast_to(treatment > 0, exposure.shape)].max(initial=0))
+def longest_exposure(exposure: Counts) -> int:
+    """Periods since crossover of the cell treated for longest, observed or not, so that all allocations of a design share it."""
+    return int(np.max(exposure, initial=0))
 
 
 class _OneEffect:
@@ -209,8 +209,9 @@ class Spline:
     knots: int = 4
 
     def __post_init__(self) -> None:
-        if isinstance(self.knots, bool) or not (isinstance(self.knots, int | np.integer) and self.knots >= 2):
-            raise DesignError(f"Spline({self.knots!r}): expected a whole number of knots, at least 2.")
+        knots: object = self.knots
+        if isinstance(knots, bool) or not (isinstance(knots, int | np.integer) and knots >= 2):
+            raise DesignError(f"Spline({knots!r}): expected a whole number of knots, at least 2.")
 
     def reached(self, exposure: Counts, longest: int) -> Array:
         """The spline's basis at exposures ``(...)``, ``(..., knots)``: 1, the exposure, and truncated cubes that end as straight lines."""
@@ -230,7 +231,7 @@ class Spline:
         seen = treated_exposures(treatment, exposure)
         if len(seen) < self.knots:
             raise DesignError(f"{len(seen)} exposures are observed, too few for {self!r}. Use fewer knots, or ByExposure().")
-        basis = self.reached(exposure, longest_exposure(treatment, exposure))
+        basis = self.reached(exposure, longest_exposure(exposure))
         columns = np.moveaxis(np.nan_to_num(treatment)[..., None] * basis, -1, -3)
         return tuple(f"spline {k + 1}" for k in range(self.knots)), columns
 

@@ -102,7 +102,7 @@ def terms_of(
     """
     if isinstance(curve, Spline) or (isinstance(curve, ExposureCurve) and estimand is not None and not isinstance(curve, Constant)):
         seen = treated_exposures(treatment, exposure)
-        return exposure_terms(seen), curve.reached(np.array(seen), longest_exposure(treatment, exposure))
+        return exposure_terms(seen), curve.reached(np.array(seen), longest_exposure(exposure))
     return tuple(terms), np.eye(len(terms))
 
 
@@ -114,10 +114,13 @@ def read_off(
     Raises
     ------
     DesignError
-        If the estimand asks for an exposure that no cell has, or the curve is constant or by period.
+        If the estimand asks for an exposure that no cell has, the curve is constant or by period, or says that there is no effect then.
     """
     names, basis = terms_of(curve, estimand, terms, treatment, exposure)
     if estimand is None:
         return names, basis
     name, weights = estimand.contrast(names)
-    return (name,), (weights @ basis)[None, :]
+    contrast = (weights @ basis)[None, :]
+    if not contrast.any():
+        raise DesignError(f"{name} is 0 under {curve!r}, whatever the data: that curve has no effect at those exposures.")
+    return (name,), contrast

@@ -58,15 +58,20 @@ def _observed(trial: Trial) -> Array:
     return np.where(seen, trial.treatment, np.nan)
 
 
-def reached(trial: Trial, curve: EffectCurve) -> Array:
-    """Share of a single effect in each cell ``(..., I, T)``; a curve that has several terms is taken to be constant."""
-    names, columns = curve.columns(_observed(trial), trial.exposure)
-    return columns[..., 0, :, :] if len(names) == 1 else trial.arm
+def reached(trial: Trial, curve: EffectCurve, estimand: Estimand | None = None) -> Array:
+    """What an effect of 1 is in each cell ``(..., I, T)``: as read by the estimand, if there is one.
+
+    A curve that has several terms is taken to be constant.
+    """
+    parts = effects(trial, curve, estimand)
+    if parts.columns.shape[-3] != 1:
+        return trial.arm
+    return np.asarray(parts.columns[..., 0, :, :] / parts.contrasts[0, 0])
 
 
-def without_effect(trial: Trial, curve: EffectCurve, effect: ArrayLike, scale: str) -> Trial:
-    """The trial with an effect that follows the curve taken out."""
-    return replace(replace(trial, treatment=reached(trial, curve)).without(effect, scale), treatment=trial.treatment)
+def without_effect(trial: Trial, curve: EffectCurve, estimand: Estimand | None, effect: ArrayLike, scale: str) -> Trial:
+    """The trial with an effect that follows the curve, and is what the estimand reads off it, taken out."""
+    return replace(replace(trial, treatment=reached(trial, curve, estimand)).without(effect, scale), treatment=trial.treatment)
 
 
 def period_columns(trial: Trial) -> Array:

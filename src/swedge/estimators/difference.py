@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from swedge._kernels.least_squares import varies
-from swedge._kernels.linear_robust import linear_robust
+from swedge._kernels.linear_robust import WorkingModel, linear_robust
 from swedge.errors import FitError, Status, nearest
 from swedge.estimate import Estimate, LinearEstimator, Wording, assemble
-from swedge.estimators.columns import cluster_columns, counted, informed, period_columns, stack_columns
+from swedge.estimators.columns import counted, informed, period_columns, stack_columns
 from swedge.estimators.pieces import full
 from swedge.trial import Trial
 
@@ -114,10 +114,9 @@ class DifferenceInDifferences(LinearEstimator):
         shown = np.where(varies(trial.n, trial.outcome)[..., None], estimate, np.nan)
         return np.asarray(shown[..., 0] if built.summed_up else shown)
 
-    def working_model(self, trial: Trial) -> Array:
-        """Columns ``(..., p, I, T)`` whose residuals make the variance: clusters, periods and one constant effect."""
-        columns = stack_columns(period_columns(trial), cluster_columns(trial), trial.arm[..., None, :, :])
-        return np.asarray(columns * (trial.n > 0)[..., None, :, :])
+    def working_model(self, trial: Trial) -> WorkingModel:
+        """Whose residuals make the variance: clusters, periods and one constant effect."""
+        return with_levels(trial)._replace(levels=(trial.n > 0).astype(float))
 
     def _fit(self, trial: Trial) -> Estimate:
         found = self._numbers(trial)
@@ -152,9 +151,10 @@ class DifferenceInDifferences(LinearEstimator):
         return f"{self._named()}, {variance} standard errors and {DF_WORDS[self.df]} degrees of freedom; {counted(trial)}{beside}."
 
 
-def with_levels(trial: Trial) -> Array:
-    """Columns of a working model ``(..., p, I, T)`` that keeps clusters' levels in its residuals: periods and one constant effect."""
-    return np.asarray(stack_columns(period_columns(trial), trial.arm[..., None, :, :]) * (trial.n > 0)[..., None, :, :])
+def with_levels(trial: Trial) -> WorkingModel:
+    """A working model that keeps clusters' levels in its residuals: periods and one constant effect."""
+    columns = stack_columns(period_columns(trial), trial.arm[..., None, :, :]) * (trial.n > 0)[..., None, :, :]
+    return WorkingModel(np.asarray(columns), np.zeros(trial.n.shape))
 
 
 def about_centre(trial: Trial) -> Array:

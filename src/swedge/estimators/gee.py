@@ -145,7 +145,7 @@ class GEE(Estimator):
 
     def null(self, trial: Trial, effect: ArrayLike) -> Trial:
         """The trial with an effect that follows `effect` (the curve) taken out, on the link's scale."""
-        return without_effect(trial, self.effect, effect, self.scale(trial))
+        return without_effect(trial, self.effect, self.estimand, effect, self.scale(trial))
 
     def mean_model(self, trial: Trial) -> MeanModel:
         """Named columns of one trial."""

@@ -15,6 +15,7 @@ from swedge._kernels.least_squares import varies
 from swedge.assumptions import Correlation, Exchangeable, ExponentialDecay, NestedExchangeable
 from swedge.errors import DataError, FitError
 from swedge.estimators.columns import Slots, covariate_means, slots, stack_columns
+from swedge.estimators.layout import midpoints
 from swedge.estimators.pieces import cluster_scatter, no_variation
 from swedge.trial import Trial
 
@@ -46,9 +47,8 @@ def stated(correlation: Any) -> bool:
 
 def working(trial: Trial, correlation: Any) -> Working:
     """The structure on the trial's calendar."""
-    count = trial.n.shape[-1]
-    middle = np.arange(count, dtype=float) if trial.design is None else np.asarray(trial.design.midpoints(), dtype=float)
-    lag = np.abs(np.subtract.outer(middle, middle)) / (np.mean(np.diff(middle)) if count > 1 else 1.0)
+    middle = midpoints(trial)
+    lag = np.abs(np.subtract.outer(middle, middle)) / (np.mean(np.diff(middle)) if len(middle) > 1 else 1.0)
     fixed = correlation.between(middle, 1 - correlation.icc) if stated(correlation) else None
     return Working(KINDS[type(correlation)], lag, fixed)
 

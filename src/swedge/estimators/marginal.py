@@ -142,13 +142,22 @@ class MarginalEffect(Estimator):
                 "A marginal odds ratio does not say what each cell's outcome would have been, so it cannot be taken out and has no"
                 " randomisation interval. Use RandomisationTest(interval=False), measure='ratio', or the regression's own odds ratio."
             )
-        shift = np.asarray(effect, dtype=float)[..., None, None] * reached(trial, self.estimator.effect)
+        shift = np.asarray(effect, dtype=float)[..., None, None] * self._reached(trial)
         patterns = trial.patterns
         if patterns is not None:
             patterns = replace(patterns, mean=_taken_out(patterns.mean, patterns.spread(shift), self.measure))
-        whole = np.broadcast_to(trial.cells.mean, (*np.broadcast_shapes(trial.n.shape, shift.shape), trial.cells.mean.shape[-1])).copy()
+        lead = np.broadcast_shapes(trial.cells.mean.shape[:-1], shift.shape)
+        whole = np.broadcast_to(trial.cells.mean, (*lead, trial.cells.mean.shape[-1])).copy()
         whole[..., 0] = _taken_out(whole[..., 0], shift, self.measure)
         return replace(trial, cells=replace(trial.cells, mean=whole), patterns=patterns)
+
+    def _reached(self, trial: Trial) -> Array:
+        """What an effect of 1 is in each cell: over the treated it is the average over their own exposures that is 1."""
+        share = reached(trial, self.estimator.effect, self.estimator.estimand)
+        if self.over == "all":
+            return share
+        treated = trial.n * (trial.arm > 0)
+        return np.asarray(share * treated.sum((-2, -1), keepdims=True) / (treated * share).sum((-2, -1), keepdims=True))
 
     def _fit(self, trial: Trial) -> Estimate:
         self._check(trial)

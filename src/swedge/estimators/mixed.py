@@ -34,6 +34,7 @@ DF_WORDS = {
     "normal": "infinite (normal)",
 }
 DFS = tuple(DF_WORDS)
+MODEL_DFS = ("kenward-roger", "between-within")
 ROBUST = tuple(CORRECTIONS)
 VCOVS = ("model", *ROBUST)
 MOST_NODES = 99
@@ -108,10 +109,10 @@ class MixedModel(Estimator):
     def _check_vcov(self) -> None:
         if self.vcov not in VCOVS:
             raise FitError(f"vcov={self.vcov!r}; expected one of {', '.join(VCOVS)}.{nearest(str(self.vcov), VCOVS)}")
-        if self.robust and self.df == "kenward-roger":
+        if self.robust and self.df in MODEL_DFS:
             raise FitError(
-                f"Kenward-Roger (the default of df) corrects the model's variance, not vcov={self.vcov!r}. Write df='satterthwaite' for the"
-                " degrees of freedom of the cluster-robust variance, or leave vcov= out."
+                f"df={self.df!r} (kenward-roger is the default) belongs to the model's variance, not to vcov={self.vcov!r}. Write"
+                " df='satterthwaite' for the degrees of freedom of the cluster-robust variance, or leave vcov= out."
             )
 
     def scale(self, trial: Trial) -> str:
@@ -120,7 +121,7 @@ class MixedModel(Estimator):
 
     def null(self, trial: Trial, effect: ArrayLike) -> Trial:
         """The trial with an effect that follows `effect` (the curve) taken out, on the family's link."""
-        return without_effect(trial, self.effect, effect, self.scale(trial))
+        return without_effect(trial, self.effect, self.estimand, effect, self.scale(trial))
 
     def mean_model(self, trial: Trial) -> MeanModel:
         """Named columns of one trial."""
@@ -201,7 +202,7 @@ class MixedModel(Estimator):
         numbers = (found.estimate, found.covariance, self._freedom(trial, parts, found.df))
         details = {"criterion": found.criterion, **found.variances, **found.shares}
         fit = assemble(trial, parts.terms, numbers, found.status, wording, details, found.alone)
-        if not trial.shape and fit.status == Status.SINGULAR:
+        if not trial.shape and fit.status == Status.SINGULAR and not self.robust:  # the advice is about model-based df
             fit = replace(fit, notes=(*fit.notes, Status.SINGULAR.advice))
         variances = {name: fit.details[name] for name in found.variances}
         shares = {name: fit.details[name] for name in found.shares}

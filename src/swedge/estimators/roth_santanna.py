@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from swedge._kernels.cohort_moments import moments
-from swedge._kernels.linear_robust import linear_robust
+from swedge._kernels.linear_robust import WorkingModel, linear_robust
 from swedge._kernels.neyman import apart, efficient_slope, neyman, pooled, predicted_spread
-from swedge._kernels.two_way import with_margins
+from swedge._kernels.two_way import freed
 from swedge.errors import FitError, listing, nearest
 from swedge.estimators.aggregation import ESTIMANDS, averages, weigh
 from swedge.estimators.by_group_time import identified
@@ -92,10 +92,12 @@ class RothSantAnna(DifferenceInDifferences):
         Whose covariance of outcomes over periods `beta` and the Neyman variance are made of: each cohort's own, as published, which needs
         two clusters in each; one pooled over cohorts; or that of all clusters, a constant effect taken out. Left out: the first with 10
         clusters in every cohort, else the second with 10 degrees of freedom, else the third; a note says which.
-    vcov : {"CR0", "CR1", "CR2", "CR3", "neyman", "adjusted"}
+    vcov : {"neyman", "adjusted", "CR0", "CR1", "CR2", "CR3"}
         "neyman" is the conservative variance over random timing, "adjusted" the same less what early outcomes predict of the effects'
-        spread. The cluster-robust ones take an estimated `beta` as known, and count clusters' levels as error unless `beta` is 1.
-    df : {"satterthwaite", "clusters", "normal"}
+        spread. The cluster-robust ones count clusters' levels as error unless `beta` is 1: where levels differ much, CR2 is several times
+        too large. All take an estimated `beta` as known.
+    df : {"clusters", "normal", "satterthwaite"}
+        "normal" is as published; "satterthwaite" belongs to the cluster-robust variances.
 
     Raises
     ------
@@ -124,6 +126,8 @@ class RothSantAnna(DifferenceInDifferences):
     True
     """
 
+    vcov: str = "neyman"
+    df: str = "clusters"
     aggregate: str = "simple"
     beta: float | None = None
     controls: str = "not_yet"
@@ -148,20 +152,20 @@ class RothSantAnna(DifferenceInDifferences):
 
     def build(self, trial: Trial) -> CellEffects:
         """Terms and their weights over cell means."""
-        return self._built(trial, _efficient(self, trial, self._compared(trial)))
+        return self._built(trial, _efficient(self, trial, self._compared(trial), spread=False))
 
     def leading(self, trial: Trial) -> CellEffects:
         """The overall effect alone."""
         compared = self._compared(trial)
         first = compared._replace(terms=("overall",), later=compared.later[..., :1, :, :], earlier=compared.earlier[..., :1, :, :])
-        return self._built(trial, _efficient(self, trial, first))
+        return self._built(trial, _efficient(self, trial, first, spread=False))
 
     def coefficients(self, trial: Trial) -> Array:
         """The multiple of the baseline difference that is taken out of each term, ``(..., J)``."""
-        return _efficient(self, trial, self._compared(trial)).beta
+        return _efficient(self, trial, self._compared(trial), spread=False).beta
 
-    def working_model(self, trial: Trial) -> Array:
-        """Columns ``(..., p, I, T)`` whose residuals make the variance: clusters' levels stay in them unless `beta` is 1."""
+    def working_model(self, trial: Trial) -> WorkingModel:
+        """Whose residuals make the variance: clusters' levels stay in them unless `beta` is 1."""
         return super().working_model(trial) if self.beta == 1 else with_levels(trial)
 
     def _built(self, trial: Trial, found: _Efficient) -> CellEffects:
@@ -178,7 +182,8 @@ class RothSantAnna(DifferenceInDifferences):
         return _Compared(average.terms, later, earlier, found.classes, found.classes.clusters * held)
 
     def _numbers(self, trial: Trial) -> TermNumbers:
-        found, y = _efficient(self, trial, self._compared(trial)), about_centre(trial)
+        found = _efficient(self, trial, self._compared(trial), spread=self.vcov not in ROBUST)
+        y = about_centre(trial)
         cells = found.cells
         estimate = (cells * y[..., None, :, :]).sum((-2, -1))
         if self.vcov in ROBUST:
@@ -208,7 +213,7 @@ class RothSantAnna(DifferenceInDifferences):
             f"{lost} clusters are not observed in every period and are left out.": lost > 0,
             f"{early} clusters are treated from the first period on and are left out.": early > 0,
         }
-        estimated = () if self.beta is not None or trial.shape else (_multiples(found, self.vcov in ROBUST),)
+        estimated = () if self.beta is not None or trial.shape else (_multiples(found),)
         return (*(note for note, holds in told.items() if holds), *(POOLED[how] for how in sorted(found.pooled)), *estimated)
 
     def _named(self) -> str:
@@ -232,10 +237,10 @@ def _that_vary(found: TermNumbers) -> TermNumbers:
     return TermNumbers(tuple(found.terms[k] for k in kept), *numbers, found.estimand, (*found.notes, note))
 
 
-def _multiples(found: _Efficient, robust: bool) -> str:
+def _multiples(found: _Efficient) -> str:
     value = float(np.ravel(found.beta)[0])
-    known = " The standard error takes it as known." if robust else ""
-    return f"The estimated multiple of the baseline difference is {value:.3f} (1 would be difference-in-differences, 0 none).{known}"
+    shown = f"{value:.3f} (1 would be difference-in-differences, 0 none)"
+    return f"The estimated multiple of the baseline difference is {shown}. The standard error takes it as known."
 
 
 def _whole(found: Cohorts) -> Cohorts:
@@ -251,15 +256,15 @@ def _placed(found: GroupTimes, weights: Array | None, at: NDArray[np.int64]) -> 
     return np.stack([(rows[..., j, None, :] * share) @ unit for j in range(rows.shape[-2])], -3) + lost
 
 
-def _efficient(estimator: RothSantAnna, trial: Trial, compared: _Compared) -> _Efficient:
-    """The multiple of the baseline that is given, or the one with the least variance."""
-    if estimator.beta is not None and estimator.vcov in ROBUST:
+def _efficient(estimator: RothSantAnna, trial: Trial, compared: _Compared, spread: bool) -> _Efficient:
+    """The multiple of the baseline that is given, or the one with the least variance; the spread of outcomes where it is asked for."""
+    if estimator.beta is not None and not spread:
         beta = np.full((1,) * (compared.later.ndim - 2), float(estimator.beta))
         return _Efficient(compared, beta, np.zeros((1, 1, 1)), frozenset())
-    spread, how = _spread(estimator.pool, trial, compared)
+    covariance, how = _spread(estimator.pool, trial, compared)
     given = np.full(compared.later.shape[:-2], 0.0 if estimator.beta is None else float(estimator.beta))
-    beta = efficient_slope(compared.later, compared.earlier, spread, compared.size) if estimator.beta is None else given
-    return _Efficient(compared, beta, spread, how)
+    beta = efficient_slope(compared.later, compared.earlier, covariance, compared.size) if estimator.beta is None else given
+    return _Efficient(compared, beta, covariance, how)
 
 
 def _spread(pool: str | None, trial: Trial, compared: _Compared) -> tuple[Array, frozenset[str]]:
@@ -297,8 +302,7 @@ def _around_periods(trial: Trial, compared: _Compared, y: Array) -> Array:
     """Covariance ``(..., 1, T, T)`` of all clusters about the period means, a constant effect by two-way least squares taken out."""
     held = for_clusters(compared.size[..., None, :], compared.classes.label)[..., 0, :] > 0
     mask = (held[..., None] & (trial.n > 0)).astype(float)
-    own = mask * trial.arm
-    own = own - with_margins(own, mask)
+    own = freed(mask * trial.arm, mask)
     effect = (own * y).sum((-2, -1)) / (own**2).sum((-2, -1))
     scatter = moments(np.where(held, 0, 1), 2, y - effect[..., None, None] * trial.arm).scatter[..., :1, :, :]
     return np.asarray(scatter / np.maximum(held.sum(-1) - 1.0, 1.0)[..., None, None, None])

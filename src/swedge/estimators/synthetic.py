@@ -278,8 +278,8 @@ class SyntheticControl(_Synthetic):
         times = LEAST if self.penalty is None else self.penalty
         return cluster_weights(panels, times * noise(panels), intercept=False), np.zeros(panels.before.shape)
 
-    def working_model(self, trial: Trial) -> Array:
-        """Columns ``(..., p, I, T)`` whose residuals make the variance: without effects of clusters, whose levels stay in the estimate."""
+    def working_model(self, trial: Trial) -> WorkingModel:
+        """Whose residuals make the variance: without effects of clusters, whose levels stay in the estimate."""
         return with_levels(trial)
 
     def _named(self) -> str:

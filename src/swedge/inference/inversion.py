@@ -19,6 +19,8 @@ NARROWINGS = 8
 SCAN = 8
 REACH = 5
 DOUBLINGS = 30
+# Points at which an accepted effect is sought where the estimate itself is rejected.
+GRID = 81
 
 
 def share(reference: Array, observed: Array, unit: Array, exact: bool) -> Array:
@@ -48,13 +50,25 @@ def with_interval(result: TestResult, accepted: Callable[[float], Accepted]) -> 
 
 
 def searched(accepts: Accepts, accepts_soundly: Accepts, centre: float, unit: float) -> Accepted:
-    """Hull of the accepted effects: the piece around `centre`, sought in steps of `unit`, and what a scan finds beyond."""
-    low, high = (_edge(accepts, centre, sign * unit) for sign in (-1, 1))
+    """Hull of the accepted effects: the piece around `centre`, sought in steps of `unit`, and what a scan finds beyond; nan without one."""
+    start = _within(accepts, centre, unit)
+    low, high = (_edge(accepts, start, sign * unit) for sign in (-1, 1))
     return _scanned(accepts, accepts_soundly, low, high)
+
+
+def _within(accepts: Accepts, centre: float, unit: float) -> float:
+    """The accepted effect nearest to `centre`: a statistic that is not 0 once the estimate is taken out may reject the estimate itself."""
+    if accepts(np.array([centre]))[0]:
+        return centre
+    grid = np.asarray(centre + unit * np.linspace(-REACH, REACH, GRID), dtype=np.float64)
+    kept = grid[accepts(grid)]
+    return float(kept[np.abs(kept - centre).argmin()]) if len(kept) else np.nan
 
 
 def _edge(accepts: Accepts, centre: float, unit: float) -> float:
     """Where acceptance first ends, going from `centre` in steps that double; infinite if it never does."""
+    if np.isnan(centre):
+        return np.nan
     inside, step = centre, unit
     for _ in range(DOUBLINGS):
         outside = centre + step
@@ -95,6 +109,8 @@ def _scanned(accepts: Accepts, accepts_soundly: Accepts, low: float, high: float
 
 def _piece_notes(accepted: Accepted) -> tuple[str, ...]:
     notes = [] if accepted.connected else ["The effects not rejected do not form one interval; the limits enclose all of them."]
+    if np.isnan(accepted.low):
+        notes.append("The estimate itself is rejected, and so is every effect near it: this statistic does not measure a constant effect.")
     if np.isinf(accepted.low) or np.isinf(accepted.high):
         notes.append("Effects without bound are not rejected: under too many allocations the statistic moves with the effect as here.")
     return tuple(notes)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from swedge.assumptions import LTE, TATE
 from swedge.errors import DataError, FitError, Status, listing, nearest
 from swedge.estimate import SCALES, Estimate, Estimator, TestResult, WaldTest
 from swedge.estimators.columns import informed
@@ -103,8 +104,9 @@ class JackknifeTest:
             If a single trial cannot be fitted, or not without each of its clusters; in a stack that is a `Status`.
         """
         fit = estimator.fit(trial)
-        check_scatter(trial, estimator, "A jackknife leaves out one cluster at a time")
         one_effect(fit.estimate, trial, estimator)
+        _check_estimand(trial, estimator)
+        check_scatter(trial, estimator, "A jackknife leaves out one cluster at a time")
         stack = trial if trial.shape else _as_stack(trial)
         left_out = np.stack([estimator.point(_left_out(stack, i)) for i in range(len(trial.clusters))])
         seen = np.moveaxis(np.broadcast_to((stack.n > 0).any(-1), (*stack.shape, len(trial.clusters))), -1, 0)
@@ -122,9 +124,24 @@ class JackknifeTest:
         read = WaldTest(self.level).read(replace(fit, std_error=error, df=np.where(usable, clusters - 1, np.nan)))
         known = {f.name: getattr(read, f.name) for f in fields(TestResult)} | {
             "test": "jackknife" if self.centre == "estimate" else "jackknife (about the mean)",
-            "notes": (*trial.notes, f"Standard error from {clusters.max():.0f} fits without one cluster each, t with clusters minus 1 df."),
+            "notes": (*fit.notes, f"Standard error from {clusters.max():.0f} fits without one cluster each, t with clusters minus 1 df."),
         }
         return JackknifeResult(**known, left_out=left_out, clusters=trial.clusters)
+
+
+def _check_estimand(trial: Trial, estimator: Estimator) -> None:
+    """Refuse an average over the exposures observed where one cluster alone has the longest: without it the estimand is another."""
+    estimand = getattr(estimator, "estimand", None)
+    if not isinstance(estimand, LTE | TATE) or getattr(estimand, "last", None) is not None:
+        return
+    seen = (trial.exposure * (trial.n > 0)).reshape((-1, *trial.n.shape[-2:])).max(-1)
+    holds = seen == seen.max(-1, keepdims=True)
+    alone = holds[holds.sum(-1) == 1]
+    if len(alone):
+        raise FitError(
+            f"{estimand!r} reads the longest exposure observed, which {trial.clusters[int(alone[0].argmax())]} alone has:"
+            " without it the estimand is another. Write TATE(first, last) or PTE(at) with exposures that several clusters have."
+        )
 
 
 def _standard_error(left_out: Array, centre: Array | None, clusters: Array) -> Array:

@@ -106,7 +106,7 @@ class RandomisationTest:
             np.asarray(estimator.point(trial)) if self.statistic == "t" else observed,
             f"randomisation ({self.statistic})",
             self.level,
-            _smallest_p(trial, design, estimator, len(sequences), exact),
+            _smallest_p(trial, design, estimator, reference, exact),
             reference,
             len(sequences),
             exact and not _uncollected(trial),
@@ -208,8 +208,14 @@ def estimate_unit(trial: Trial, estimator: Estimator) -> Array:
     return np.asarray(np.nanstd(np.where(trial.n > 0, trial.outcome, np.nan), axis=(-2, -1)))
 
 
-def _smallest_p(trial: Trial, design: Design, estimator: Estimator, count: int, exact: bool) -> float:
-    """Smallest p that the test can give. Mirror images tie for a constant effect, and only where nothing stands still: comparators do."""
+def _smallest_p(trial: Trial, design: Design, estimator: Estimator, reference: Array, exact: bool) -> float:
+    """Smallest p that the test can give. Mirror images tie for a constant effect, and only where nothing stands still: comparators do.
+
+    Allocations whose fits fail count as extreme, whatever was observed.
+    """
+    count, failed = len(reference), int(np.isnan(reference).reshape((len(reference), -1)).any(-1).sum())
+    if failed:
+        return (failed + 1) / (count + (not exact))
     if not exact:
         return 1 / (count + 1)
     constant = isinstance(getattr(estimator, "effect", Constant()), Constant) and getattr(estimator, "over", "all") == "all"

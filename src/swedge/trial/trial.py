@@ -294,7 +294,8 @@ class Trial:
             self.cells.mean, (*np.broadcast_shapes(self.cells.mean.shape[:-1], shift.shape), self.cells.mean.shape[-1])
         ).copy()
         moved[..., 0] -= shift
-        return replace(self, cells=replace(self.cells, mean=moved))
+        patterns = self.patterns and replace(self.patterns, mean=self.patterns.mean - self.patterns.spread(shift))
+        return replace(self, cells=replace(self.cells, mean=moved), patterns=patterns)
 
     def replicate(self, which: int | slice | NDArray[np.int64]) -> Trial:
         """Part of a stack with one leading axis: one trial, or a smaller stack.

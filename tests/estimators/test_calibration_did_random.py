@@ -1,0 +1,89 @@
+"""Size of the efficient estimator and of synthetic controls on null panels with few clusters: AR(1) .5, levels of their own."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import swedge as sw
+from swedge.estimators.difference import DifferenceInDifferences
+from swedge.estimators.roth_santanna import RothSantAnna
+from swedge.estimators.synthetic import SyntheticControl, SyntheticDiD
+
+CR2 = {"vcov": "CR2", "df": "satterthwaite"}
+
+
+def null_trials(clusters: int, periods: int, comparators: int, level: float, count: int, seed: int) -> sw.Trial:
+    """Many trials without an effect, each under an allocation of its own."""
+    design, rng = sw.Design.stepped_wedge(clusters=clusters, periods=periods), np.random.default_rng(seed)
+    y = rng.normal(size=(count, clusters + comparators, periods))
+    for t in range(1, periods):
+        y[..., t] = 0.5 * y[..., t - 1] + np.sqrt(0.75) * y[..., t]
+    y += level * rng.normal(size=(count, clusters + comparators, 1))
+    names = [f"x{k}" for k in range(comparators)]
+    shell = sw.Trial.from_cells(np.ones(y.shape[1:]), y[0], design.randomise(seed=0), comparators=names)
+    stack = shell.reallocated(design.random_allocations(count, rng))
+    return replace(stack, cells=replace(stack.cells, n=np.broadcast_to(stack.cells.n, y.shape), mean=y[..., None]))
+
+
+def rejected(estimator: sw.LinearEstimator, trials: sw.Trial) -> float:
+    fit = estimator.fit(trials)
+    assert (fit.status == sw.Status.OK).all()
+    return float((fit.p_value < 0.05).mean())
+
+
+def highest(count: int) -> float:
+    """What a test of size 5% exceeds once in a thousand runs."""
+    return 0.05 + 3.1 * float(np.sqrt(0.05 * 0.95 / count))
+
+
+SHAPES = [(5, 6, 0), (5, 6, 10), (12, 5, 0), (20, 5, 0)]
+
+
+@pytest.mark.parametrize(("clusters", "periods", "comparators"), SHAPES)
+@pytest.mark.parametrize("level", [0.0, 5.0])
+@pytest.mark.parametrize("beta", [None, 0, 1])
+def test_calibration_a_true_null_is_rejected_as_stated(
+    clusters: int, periods: int, comparators: int, beta: float | None, level: float
+) -> None:
+    trials = null_trials(clusters, periods, comparators, level, count=200, seed=1)
+    fit = RothSantAnna(beta=beta).fit(trials)
+    assert (fit.p_value < 0.05).mean() < highest(200)
+    assert 0.8 < float(np.sqrt((fit.std_error**2).mean()) / fit.estimate.std()) < 1.25
+
+
+def test_calibration_clusters_levels_are_seen_where_they_stay_in_the_estimate() -> None:
+    """A working model that takes clusters' levels out rejects a third of true nulls; the same test has to fail with it."""
+    trials = null_trials(5, 6, 10, level=1.0, count=200, seed=2)
+    for estimator in (SyntheticControl(), RothSantAnna(beta=0, **CR2)):
+        assert rejected(estimator, trials) < highest(200)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(RothSantAnna, "working_model", DifferenceInDifferences.working_model)
+        assert rejected(RothSantAnna(beta=0, **CR2), trials) > 0.25
+
+
+@pytest.mark.calibration
+@pytest.mark.parametrize("level", [0.0, 1.0, 5.0])
+@pytest.mark.parametrize(("clusters", "periods", "comparators"), SHAPES)
+def test_calibration_random_timing(clusters: int, periods: int, comparators: int, level: float) -> None:
+    trials = null_trials(clusters, periods, comparators, level, count=2000, seed=3)
+    for estimator in (RothSantAnna(), RothSantAnna(beta=1), RothSantAnna(beta=0), RothSantAnna(**CR2)):
+        assert rejected(estimator, trials) < 0.075, estimator
+
+
+@pytest.mark.calibration
+@pytest.mark.parametrize("level", [0.0, 1.0])
+def test_calibration_synthetic_controls(level: float) -> None:
+    trials = null_trials(5, 6, 10, level, count=2000, seed=4)
+    for estimator in (SyntheticDiD(), SyntheticControl()):
+        assert rejected(estimator, trials) < 0.065, estimator
+
+
+@pytest.mark.calibration
+def test_calibration_the_exact_test_of_learnt_weights_is_uniform() -> None:
+    trials = null_trials(5, 6, 0, level=1.0, count=500, seed=5)
+    p = sw.RandomisationTest(interval=False).run(trials, RothSantAnna()).p_value
+    for alpha in (0.05, 0.1, 0.25, 0.5):
+        assert abs((p <= alpha).mean() - np.floor(alpha * 120) / 120) < 4 * np.sqrt(alpha * (1 - alpha) / 500)
