@@ -67,8 +67,8 @@ def test_size_is_near_nominal_in_few_repeats() -> None:
     ],
 )
 def test_calibration_size_of_tests_for_few_treated(test: ConleyTaberTest | FermanPintoTest, treated: int, others: int) -> None:
-    """Within 1.5 points of 5%: Monte Carlo error of 2,000 repeats is half a point, the rest is that the tests are not exact."""
-    assert abs(rejections(test, treated, others, 2000) - 0.05) < 0.02
+    """3% to 8%: three Monte Carlo errors of 2,000 repeats are 1.5 points, and the tests are not exact (docstrings: 10,000 repeats)."""
+    assert 0.03 < rejections(test, treated, others, 2000) < 0.08
 
 
 @pytest.mark.calibration

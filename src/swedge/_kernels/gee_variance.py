@@ -38,7 +38,7 @@ QUADRATIC = ("KC", "MD", "FG", "CR2", "robust")
 class Variance(NamedTuple):
     """``covariance (R, K, K)`` of the contrasts and their Satterthwaite ``df (R, K)``, nan where there are none.
 
-    `alone (R, K)` is the share of a contrast that single clusters fit exactly, which none of these variances sees.
+    `alone (R, K)` is the share of a contrast that single clusters fit exactly, which no variance made of residuals sees.
     """
 
     covariance: Array
@@ -80,7 +80,8 @@ def gee_variance(
     else:
         model = dispersion[:, None, None] * (rotated.u @ rotated.u.swapaxes(-1, -2))
         covariance = model if kind == "model" else _morel(rotated, model, dispersion, individuals)
-    return Variance(covariance, df, _alone(rotated))
+    alone = _alone(rotated)
+    return Variance(covariance, df, 0 * alone if kind == "model" else alone)
 
 
 def _alone(rotated: _Rotated) -> Array:

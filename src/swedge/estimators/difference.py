@@ -116,7 +116,7 @@ class DifferenceInDifferences(LinearEstimator):
 
     def working_model(self, trial: Trial) -> WorkingModel:
         """Whose residuals make the variance: clusters, periods and one constant effect."""
-        return with_levels(trial)._replace(levels=(trial.n > 0).astype(float))
+        return two_way_model(trial)
 
     def _fit(self, trial: Trial) -> Estimate:
         found = self._numbers(trial)
@@ -149,6 +149,11 @@ class DifferenceInDifferences(LinearEstimator):
         beside = f", {trial.comparators} of them never-treated comparison clusters" if trial.comparators else ""
         variance = VCOV_WORDS.get(self.vcov, f"{self.vcov} cluster-robust")
         return f"{self._named()}, {variance} standard errors and {DF_WORDS[self.df]} degrees of freedom; {counted(trial)}{beside}."
+
+
+def two_way_model(trial: Trial) -> WorkingModel:
+    """Clusters, periods and one constant effect."""
+    return with_levels(trial)._replace(levels=(trial.n > 0).astype(float))
 
 
 def with_levels(trial: Trial) -> WorkingModel:

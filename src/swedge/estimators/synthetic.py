@@ -11,6 +11,7 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from swedge._kernels.linear_robust import WorkingModel
 from swedge._kernels.synthetic import LEAST, Panels, cluster_weights, noise, period_weights
 from swedge.design.validation import seed_number, whole
 from swedge.errors import DataError, FitError, nearest

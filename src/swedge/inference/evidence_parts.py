@@ -18,8 +18,7 @@ from swedge.design.validation import seed_number, spell, whole
 from swedge.errors import DataError, FitError, SwedgeError
 from swedge.estimate import LinearEstimator, TestResult
 from swedge.estimate.result import quantile, two_sided_p
-from swedge.estimators.columns import cluster_columns, period_columns, stack_columns
-from swedge.estimators.difference import about_centre
+from swedge.estimators.difference import about_centre, two_way_model
 from swedge.estimators.linearised import check_one
 from swedge.inference.few_treated import comparators_share, errors, lent, symmetric
 from swedge.inference.inversion import share, with_interval
@@ -184,8 +183,7 @@ def whole_rows(trial: Trial, estimator: LinearEstimator, chances: Chances, notes
 def _robust(trial: Trial, weights: Array, level: float) -> Row:
     """CR2 with Satterthwaite df, residuals from cell means on clusters, periods and treatment."""
     y = about_centre(trial)
-    columns = stack_columns(period_columns(trial), cluster_columns(trial), trial.arm[None]) * (trial.n > 0)
-    found = linear_robust("CR2", weights[None], y, columns)
+    found = linear_robust("CR2", weights[None], y, two_way_model(trial))
     return _wald(float((weights * y).sum()), float(np.sqrt(found.covariance[0, 0])), float(found.df[0]), level)._replace(test="wald (CR2)")
 
 

@@ -5,6 +5,7 @@ from swedge.studies.children import read_children, simulate_children, write_chil
 from swedge.studies.facts import family_safeguarding, family_valued, no_wrong_door
 from swedge.studies.neighbours import comparison_authorities
 from swedge.studies.panel import authority_panel
+from swedge.studies.simulated_panel import simulate_panel
 from swedge.studies.sizes import size_table
 from swedge.studies.study import Outcome, PowerCall, Study
 
@@ -20,6 +21,7 @@ __all__ = [
     "no_wrong_door",
     "read_children",
     "simulate_children",
+    "simulate_panel",
     "size_table",
     "write_children",
 ]
