@@ -17,6 +17,7 @@ import swedge as sw
 from swedge.estimate import COLUMNS
 from swedge.estimators.gee import GEE, VCOVS
 from swedge.estimators.marginal import MarginalEffect
+from swedge.estimators.roth_santanna import RothSantAnna
 
 Array = np.ndarray
 ALL = ("gaussian", "binomial", "poisson")
@@ -44,6 +45,22 @@ CURVED = dict.fromkeys(
     "predictions are made on a link, where neither shifts of the means nor constant differences of them are shifts",
 )
 EQUAL = sw.Exchangeable()
+OWN = {"vcov": "influence", "df": "normal"}
+DIFFERENCES = {
+    "callaway-santanna": sw.CallawaySantAnna(controls="not_yet"),
+    "callaway-santanna own": sw.CallawaySantAnna(controls="not_yet", **OWN),
+    "sun-abraham": sw.SunAbraham(),
+    "imputation": sw.Imputation(),
+    "imputation own": sw.Imputation(**OWN),
+    "two-stage": sw.TwoStage(),
+    "extended two-way": sw.ExtendedTwoWay(),
+    "stacked": sw.StackedDiD(after=0),
+    "switchers": sw.Switchers(),
+    "switcher comparison": sw.SwitcherComparison(),
+    "generalised": sw.GeneralisedDiD(),
+    "random timing": RothSantAnna(),
+    "random timing CR2": RothSantAnna(vcov="CR2", df="satterthwaite"),
+}
 
 CASES = [
     *[Case(f"fixed {vcov}", sw.FixedEffects(vcov=vcov)) for vcov in ("CR0", "CR1", "CR2", "CR3", "overdispersed", "model")],
@@ -84,6 +101,7 @@ CASES = [
     Case("within clusters", sw.WithinPeriod(df="clusters"), ALL, ACROSS),
     Case("two-way size", sw.TwoWayFixedEffects()),
     Case("two-way equal CR0", sw.TwoWayFixedEffects(weigh="equal", vcov="CR0", df="normal")),
+    *[Case(f"difference {name}", estimator) for name, estimator in DIFFERENCES.items()],
 ]
 
 # Trials ---------------------------------------------------------------------------------------------------------------------------------

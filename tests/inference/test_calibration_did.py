@@ -7,6 +7,7 @@ import pytest
 
 import swedge as sw
 from swedge._kernels.bounded_trends import conditional_interval, fixed_length_interval, relative_magnitudes, smoothness
+from swedge.inference.evidence import split_evidence
 from swedge.inference.few_treated import ConleyTaberTest, FermanPintoTest
 
 Array = np.ndarray
@@ -84,13 +85,27 @@ def test_calibration_size_differences_break_conley_taber_and_not_ferman_pinto() 
     assert rejections(FermanPintoTest(draws=999), 1, 40, 2000, MIXED_SIZES) < 0.2
 
 
+@pytest.mark.calibration
+def test_calibration_parts_of_a_split_have_their_size() -> None:
+    """600 null trials; the limit is 4 Monte Carlo errors above 5%, and Conley and Taber's test with 10 comparators must break it."""
+    design, rng, found = sw.Design.stepped_wedge(clusters=5, periods=6), np.random.default_rng(0), []
+    for seed in range(600):
+        y = rng.standard_normal((15, 1)) + noise(rng, 15)[:, :6]
+        trial = sw.Trial.from_cells(np.ones((15, 6)), y, design.randomise(seed=seed), comparators=[f"other {k}" for k in range(10)])
+        table = split_evidence(trial, sw.TwoWayFixedEffects(), draws=199).tidy()
+        found.append((table["p_value"] <= 0.05 + 1e-12).to_numpy())
+    sizes = dict(zip(table["term"] + ", " + table["test"], np.mean(found, 0), strict=True))
+    assert sizes.pop("parallel trends, conley-taber") > 0.1
+    assert max(sizes.values()) < 0.05 + 4 * np.sqrt(0.05 * 0.95 / 600)
+
+
 def coverage(kind: str, reps: int) -> float:
-    """How often the truth, 0, is covered under the worst trend within the bound."""
+    """How often the truth, 0, is covered under the steepest trend within the bound."""
     before, after, bound = 3, 3, 0.5
     target, rng = np.array([0.0, 0.0, 1.0]), np.random.default_rng(5)
     times = np.array([-3.0, -2, -1, 1, 2, 3])
-    trend = times if kind == "relative magnitudes" else 0.5 * bound * np.where(times > 0, times * (times + 1), 0.0)
-    delta = np.where(times > 0, bound * times, trend) if kind == "relative magnitudes" else trend
+    curved = np.where(times > 0, 0.5 * bound * times * (times + 1), 0.0)
+    delta = np.where(times > 0, bound * times, times) if kind == "relative magnitudes" else curved
     covariance = 0.3 * np.eye(6) + 0.2
     inside = 0
     for estimate in rng.multivariate_normal(delta, covariance, size=reps):

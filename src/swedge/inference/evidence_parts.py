@@ -18,7 +18,7 @@ from swedge.design.validation import seed_number, spell, whole
 from swedge.errors import DataError, FitError, SwedgeError
 from swedge.estimate import LinearEstimator, TestResult
 from swedge.estimate.result import quantile, two_sided_p
-from swedge.estimators.difference import about_centre, two_way_model
+from swedge.estimators.difference import two_way_model
 from swedge.estimators.linearised import check_one
 from swedge.inference.few_treated import comparators_share, errors, lent, symmetric
 from swedge.inference.inversion import share, with_interval
@@ -94,8 +94,14 @@ def parts_of(trial: Trial, estimator: LinearEstimator) -> Parts:
     lost = int(np.isnan(every).any((-2, -1)).sum())
     if lost:
         raise FitError(f"Under {lost} of {len(every)} permitted allocations the estimator has no weights, so there is no mean over them.")
-    y = about_centre(trial)
+    y = collected(trial)
     return Parts(np.asarray(estimator.weights(trial)), every.mean(0), (every * y).sum((-2, -1)), (every * trial.arm).sum((-2, -1)))
+
+
+def collected(trial: Trial) -> Array:
+    """Cell means about their average, 0 where nothing was collected; cells that this allocation alone leaves out count for others."""
+    there = trial.cells.n > 0
+    return np.where(there, trial.outcome - trial.outcome[there].mean(), 0.0)
 
 
 def _design(trial: Trial) -> Design:
@@ -112,7 +118,7 @@ def _design(trial: Trial) -> Design:
 def order_row(trial: Trial, estimator: LinearEstimator, parts: Parts, level: float) -> Row:
     """The exact test of the order: the estimate about its mean over allocations, per unit of effect."""
     reference, slopes = ((values - values.mean()) / parts.ordered for values in (parts.reference, parts.slopes))
-    observed = float((parts.weights * about_centre(trial)).sum() - parts.centre) / parts.ordered
+    observed = float((parts.weights * collected(trial)).sum() - parts.centre) / parts.ordered
     unit = float(estimate_unit(trial, estimator) / abs(parts.ordered))
     p = share(reference, np.asarray(observed), np.asarray(unit), True)
     least = 1 / len(reference) if trial.comparators or trial.design is None else trial.design.min_p()
@@ -137,7 +143,7 @@ def trend_rows(trial: Trial, weights: Array, chances: Chances, notes: list[str])
 
 def _lending(trial: Trial, weights: Array, own: Flags, chances: Chances, notes: list[str]) -> Iterator[Row]:
     """Tests by comparators in the trial clusters' place."""
-    estimate, unit = float((weights * about_centre(trial)).sum()), float(np.std(trial.outcome[trial.n > 0]))
+    estimate, unit = float((weights * collected(trial)).sum()), float(np.std(trial.outcome[trial.n > 0]))
     if (~own).sum() >= own.sum() + 2:
         yield _row(symmetric(estimate, _placebos(trial, weights, own, chances), unit, "placebo", chances.level))
     else:
@@ -182,8 +188,8 @@ def whole_rows(trial: Trial, estimator: LinearEstimator, chances: Chances, notes
 
 def _robust(trial: Trial, weights: Array, level: float) -> Row:
     """CR2 with Satterthwaite df, residuals from cell means on clusters, periods and treatment."""
-    y = about_centre(trial)
-    found = linear_robust("CR2", weights[None], y, two_way_model(trial))
+    y = collected(trial)
+    found = linear_robust("CR2", weights[None], y, two_way_model(trial.under(trial.arm, trial.exposure)))
     return _wald(float((weights * y).sum()), float(np.sqrt(found.covariance[0, 0])), float(found.df[0]), level)._replace(test="wald (CR2)")
 
 

@@ -90,8 +90,8 @@ def _unseen(trial: Trial, gone: Flags, note: str) -> Trial:
     if cells.within is not None and cells.scatter is None and cells.within.any():
         raise DataError("The scatter within cells is known for all periods together, so none can be left out. Leave their rows out.")
     scatter = None if cells.scatter is None else cells.scatter * ~gone[..., None, None]
-    within = None if scatter is None else np.einsum("it,itpq->ipq", ~np.isnan(trial.treatment) * 1.0, scatter)
-    return replace(trial, cells=replace(cells, n=np.where(gone, 0.0, cells.n), within=within, scatter=scatter), notes=(*trial.notes, note))
+    left = replace(cells, n=np.where(gone, 0.0, cells.n), scatter=scatter).seen(trial.treatment)
+    return replace(trial, cells=left, notes=(*trial.notes, note))
 
 
 @dataclass(frozen=True, eq=False, repr=False)

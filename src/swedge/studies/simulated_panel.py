@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy import stats
 
 from swedge.design.validation import seed_number, whole
 from swedge.errors import DesignError
@@ -21,7 +22,7 @@ Array = NDArray[np.float64]
 ADOPTERS = ("Luton", "Rochdale")
 
 #: Children under 18 of an authority: median, and standard deviation of the logarithm. Like those of England.
-CHILDREN = (61_000.0, 0.69)
+CHILDREN = (61_000.0, 0.58)
 
 #: Plans of two years or more as a share of plans on a day. Source: Department for Education open statistics.
 LONG = 0.023
@@ -33,7 +34,7 @@ SUPPRESSED = (1, 5)
 class Rate(NamedTuple):
     """A rate's level, the standard deviations of authorities and of their noise (logarithms), and its year-to-year correlation.
 
-    Values are about those of English authorities, 2016 to 2025.
+    Values are about those of English authorities, 2016 to 2025, where the noise is what counting alone leaves over.
     """
 
     level: float
@@ -44,15 +45,16 @@ class Rate(NamedTuple):
 
 #: Per 10,000 children; re-referrals per referral.
 RATES = {
-    "looked_after": Rate(67, 0.40, 0.10, 0.6),
-    "started": Rate(27, 0.32, 0.19, 0.3),
+    "looked_after": Rate(67, 0.40, 0.09, 0.6),
+    "started": Rate(27, 0.32, 0.17, 0.3),
     "referrals": Rate(530, 0.29, 0.20, 0.4),
     "rereferrals": Rate(0.20, 0.18, 0.19, 0.3),
-    "applications": Rate(10.7, 0.40, 0.23, 0.3),
-    "plans": Rate(44, 0.33, 0.23, 0.3),
+    "applications": Rate(10.7, 0.40, 0.20, 0.3),
+    "plans": Rate(44, 0.33, 0.22, 0.3),
     "long_plans": Rate(LONG, 0.30, 0.30, 0.0),
 }
 NOT_CHANGED = ("referrals", "plans")
+PARTS = {"rereferrals": "referrals", "long_plans": "plans"}
 
 
 def simulate_panel(
@@ -129,10 +131,9 @@ def _panel(names: tuple[str, ...], years: NDArray[np.int64], effect: Array, rng:
     """One row an authority and year."""
     size = rng.lognormal(np.log(CHILDREN[0]), CHILDREN[1], (len(names), 1)) / 1e4
     rate = {name: _rates(kind, effect.shape, rng) * (1.0 if name in NOT_CHANGED else effect) for name, kind in RATES.items()}
-    count = {name: rng.poisson(rate[name] * size) for name in ("looked_after", "started", "referrals", "applications", "plans")}
-    again, long = (
-        rng.binomial(count[of], np.minimum(rate[name], 1.0)) for name, of in (("rereferrals", "referrals"), ("long_plans", "plans"))
-    )
+    place = {name: rng.random(effect.shape) for name in RATES}  # quantiles: what is not treated does not depend on the effect
+    count = {name: stats.poisson.ppf(place[name], rate[name] * size) for name in RATES if name not in PARTS}
+    again, long = (stats.binom.ppf(place[name], count[of], np.minimum(rate[name], 1.0)) for name, of in PARTS.items())
     columns = {
         "cla_count": count["looked_after"],
         "cla_rate_per_10k": (count["looked_after"] / size).round(1),
@@ -145,7 +146,7 @@ def _panel(names: tuple[str, ...], years: NDArray[np.int64], effect: Array, rng:
         "cpp_ge_2y": np.where((long < SUPPRESSED[0]) | (long > SUPPRESSED[1]), long, np.nan),
     }
     keys = {"la_code": np.repeat(_codes(names), len(years)), "la_name": np.repeat(names, len(years)), "year": np.tile(years, len(names))}
-    return pd.DataFrame(keys | {name: values.ravel() for name, values in columns.items()})
+    return pd.DataFrame(keys | {name: np.ravel(values) for name, values in columns.items()})
 
 
 def _rates(kind: Rate, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
