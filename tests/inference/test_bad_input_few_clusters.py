@@ -58,7 +58,7 @@ def test_several_effects_ask_for_an_estimand(test: WildBootstrapTest | Jackknife
     many = sw.FixedEffects(effect=sw.ByExposure())
     with pytest.raises(sw.FitError, match=r"gives \d effects.*needs one.*Name an estimand="):
         test.run(trial(), many)
-    assert np.isfinite(test.run(trial(), replace(many, estimand=sw.TATE())).p_value)
+    assert np.isfinite(test.run(trial(), replace(many, estimand=sw.TATE(1, 3))).p_value)
 
 
 @pytest.mark.parametrize("test", [WildBootstrapTest(), JackknifeTest()])

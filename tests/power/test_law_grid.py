@@ -228,7 +228,7 @@ def test_intervals_without_end_cover_and_lie_lowest() -> None:
 
 
 def test_an_error_inside_a_worker_names_the_method_and_the_seed() -> None:
-    wrong = {"fine": sw.FixedEffects(), "GLMM": sw.MixedModel(df="normal")}
+    wrong = {"fine": sw.FixedEffects(), "GLMM": sw.MixedModel()}
     for n_jobs in (1, 2):
         with pytest.raises(sw.FitError, match=r"'GLMM' failed in chunk \d+, whose seed is numpy.random.SeedSequence\(5, spawn_key="):
             power(methods=wrong, n_jobs=n_jobs)

@@ -184,7 +184,7 @@ class NestedExchangeable(_Correlated):
 
 @dataclass(frozen=True)
 class ExponentialDecay(_Correlated):
-    """Correlation that decays by `cac` for every mean period length between two period mid-points.
+    """Correlation that decays by `cac` for every mean distance of neighbouring periods' mid-points.
 
     Examples
     --------
@@ -222,7 +222,7 @@ class ExponentialDecay(_Correlated):
 
 @dataclass(frozen=True)
 class ProportionalDecay(_Correlated):
-    """A closed cohort in which cluster and individual correlations both decay by `cac` a mean period length.
+    """A closed cohort in which cluster and individual correlations both decay by `cac` a mean distance of neighbouring mid-points.
 
     Two outcomes of one individual correlate ``cac^lag``, of two individuals ``icc cac^lag``.
     """

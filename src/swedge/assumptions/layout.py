@@ -54,7 +54,7 @@ def outer(root: Array) -> Array:
 
 
 def autocorrelation(midpoints: Array, per_period: float) -> tuple[Array, Array]:
-    """``per_period`` to the power of the lag in mean period lengths, ``(T, T)``, and its derivative (at 0, the one just above 0)."""
+    """``per_period`` to the power of the lag in mean distances of neighbouring mid-points, ``(T, T)``, and its derivative (at 0, the one just above 0)."""
     lag = lags(midpoints)
     power = np.asarray(per_period**lag)
     slope = np.where(lag > 0, lag * max(per_period, 1e-12) ** (lag - 1), 0.0)
@@ -62,6 +62,6 @@ def autocorrelation(midpoints: Array, per_period: float) -> tuple[Array, Array]:
 
 
 def lags(midpoints: Array) -> Array:
-    """Distances ``(T, T)`` of period mid-points in mean period lengths."""
+    """Distances ``(T, T)`` of period mid-points, in mean distances of neighbours."""
     gap = float(np.mean(np.diff(midpoints))) if len(midpoints) > 1 else 1.0
     return np.asarray(np.abs(np.subtract.outer(midpoints, midpoints)) / gap)

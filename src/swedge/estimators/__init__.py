@@ -13,10 +13,12 @@ from swedge.estimators.imputation import Imputation
 from swedge.estimators.marginal import MarginalEffect
 from swedge.estimators.mixed import MixedModel
 from swedge.estimators.profile import ProfileIntervals, profile_intervals
+from swedge.estimators.roth_santanna import RothSantAnna
 from swedge.estimators.stacked import StackedDiD
 from swedge.estimators.sun_abraham import SunAbraham
 from swedge.estimators.switcher_comparison import SwitcherComparison
 from swedge.estimators.switchers import Switchers
+from swedge.estimators.synthetic import SyntheticControl, SyntheticDiD
 from swedge.estimators.two_stage import TwoStage
 from swedge.estimators.weighing import ExposureWeights, exposure_weights
 
@@ -34,10 +36,13 @@ __all__ = [
     "MarginalEffect",
     "MixedModel",
     "ProfileIntervals",
+    "RothSantAnna",
     "StackedDiD",
     "SunAbraham",
     "SwitcherComparison",
     "Switchers",
+    "SyntheticControl",
+    "SyntheticDiD",
     "TwoStage",
     "TwoWayFixedEffects",
     "WithinPeriod",

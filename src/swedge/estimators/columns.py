@@ -125,6 +125,8 @@ def counted(trial: Trial) -> str:
     """Clusters, periods and, where cells count individuals, individuals of one trial or a stack, for a sentence."""
     people = trial.n.sum((-2, -1))
     shown = "" if trial.shape or float(people) == (trial.n > 0).sum() else f", {float(people):,.0f} individuals"
+    if trial.cells.cohort is not None and shown:
+        shown = f", {trial.n.max(-1).sum():,.0f} individuals measured {float(people):,.0f} times"
     return f"{informed(trial).max():.0f} clusters, {trial.n.shape[-1]} periods{shown}"
 
 

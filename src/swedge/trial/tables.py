@@ -42,7 +42,18 @@ def read_cells(
     trial = Trial(
         cells, treatment, exposure, family, names, allocation, len(comparators), periods, covariates=labels, design=allocation.design
     )
+    _check_left_out(trial)
     return check_cells(trial)
+
+
+def _check_left_out(trial: Trial) -> None:
+    """Refuse a scatter that may hold cells which the design leaves out: they are in its sum, and not among the cells analysed."""
+    held = trial.cells.within is not None and bool(trial.cells.within.any())
+    if held and bool((np.isnan(trial.treatment) & (trial.cells.n > 0)).any()):
+        raise DataError(
+            "The design leaves out cells that hold data here, and within= adds up the scatter of cells. Set n to 0 in those cells and leave"
+            " their scatter out of within=, or build the trial from rows with Trial.from_frame."
+        )
 
 
 def _covariate_names(given: Sequence[str], count: int, family: str) -> tuple[str, ...]:
