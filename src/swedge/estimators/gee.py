@@ -167,6 +167,8 @@ class GEE(Estimator):
         model = self.fitted_mean(trial)
         contrasts = padded(model.parts.contrasts, model.before.shape[-3], len(trial.covariates))
         covariance, df, alone = model.uncertainty(contrasts)
+        if not trial.shape and (np.einsum("...kk->...k", covariance) < 0).any():
+            raise FitError(f"The {self.vcov} variance came out negative, as its product form may. Use vcov='CR2', its square root.")
         numbers = (model.beta @ contrasts.T, covariance, df)
         fit = assemble(trial, model.parts.terms, numbers, model.status, model.wording, model.details, alone)
         return fit if trial.shape else replace(fit, notes=(*fit.notes, *self._findings(fit)))
