@@ -1,8 +1,10 @@
 """What every estimator promises, from one table: estimators x families x laws.
 
 A law that an estimator does not keep is an exemption, which says why; an exempted estimator must break the law, so that no exemption
-outlives its reason. Trials that it refuses are held against it in the same way. Of several effects the leading one is looked at. Tolerances: the same numbers in another order or another stack agree to 1e-9. Where other numbers lead an iteration to
-the same optimum (`ITERATED`), it may stop a step sooner: at a Newton decrement of 1e-11, a variance is found to 3e-6 of its own error.
+outlives its reason. Trials that it refuses are held against it in the same way. Of several effects the leading one is looked at.
+
+Tolerances: the same numbers in another order or another stack agree to 1e-9. Where other numbers lead an iteration to the same optimum
+(`ITERATED`), it may stop a step sooner: at a Newton decrement of 1e-11, a variance is found to 3e-6 of its own error.
 """
 
 from __future__ import annotations
@@ -22,6 +24,8 @@ from swedge.estimators.roth_santanna import RothSantAnna
 Array = np.ndarray
 ALL = ("gaussian", "binomial", "poisson")
 EXACT, ITERATED = 1e-9, 1e-6
+REFUSED = r"not observed in every period|No clean comparison is left"
+NO_EFFECT = r"rank deficient|No cluster is ever treated|No clean comparison is left"
 
 
 @dataclass(frozen=True)
@@ -133,7 +137,10 @@ class Drawn:
     allocation: sw.Allocation
 
     def trial(self) -> sw.Trial:
-        return sw.Trial.from_cells(self.n, self.mean, self.allocation, within=self.within, family=self.family)
+        """A scatter may not hold cells that the design leaves out, so a trial that has one has no data there."""
+        left_out = np.isnan(self.allocation.treatment) & (self.within is not None)
+        n = np.where(left_out, 0.0, self.n)
+        return sw.Trial.from_cells(n, self.mean, self.allocation, within=self.within, family=self.family)
 
 
 def drawn(family: str, seed: int = 0, design: sw.Design = DESIGN) -> Drawn:
@@ -330,7 +337,7 @@ def rows_equal_cells(case: Case, family: str, seed: int) -> None:
 TRANSITION = sw.Design.stepped_wedge(clusters=NAMES, periods=6, transition=1, clusters_per_sequence=[2, 1, 2, 1])
 
 
-@law("unobserved cells never matter")
+@law("unobserved cells never matter", lambda case, family: family != "gaussian")
 def unobserved_cells(case: Case, family: str, seed: int) -> None:
     data = drawn(family, seed, TRANSITION)
     out = np.isnan(data.allocation.treatment)
@@ -422,7 +429,7 @@ def one_without_effect(case: Case, family: str, seed: int) -> None:
     same(numbers(fit)[:2], np.stack([fitted(case, t.trial()) for t in trials[:2]]), EXACT)
     if isinstance(getattr(case.estimator, "effect", None), sw.ByExposure):
         return  # without an exposed cell there is no column to ask about
-    with pytest.raises(sw.SwedgeError, match="rank deficient|No cluster is ever treated"):
+    with pytest.raises(sw.SwedgeError, match=NO_EFFECT):
         case.estimator.fit(broken.replicate(2))
 
 
@@ -458,7 +465,7 @@ COMBINATIONS = [
 def test_law(case: Case, family: str, name: str) -> None:
     check, _ = LAWS[name]
     if name in case.refuses:
-        with pytest.raises(sw.DataError, match="observed"):
+        with pytest.raises(sw.DataError, match=REFUSED):
             check(case, family, 1)
         return
     if name in case.exempt:
@@ -520,7 +527,7 @@ def test_weights_are_the_estimate(case: Case, seed: int, design: sw.Design) -> N
     data = drawn("gaussian", seed, design)
     trial = data.trial()
     if design is TRANSITION and case.refuses:
-        with pytest.raises(sw.DataError, match="observed"):
+        with pytest.raises(sw.DataError, match=REFUSED):
             case.estimator.weights(trial)
         return
     weights = case.estimator.weights(trial)
@@ -590,12 +597,19 @@ def test_the_randomisation_test_is_a_loop_over_allocations(case: Case) -> None:
     assert float(result.p_value) >= 1 / 180
 
 
-@pytest.mark.parametrize("case", DIFFERENCES, ids=lambda case: case.name)
+SIZED = [case for case in DIFFERENCES if case.estimator.vcov != "influence"]
+
+
+@pytest.mark.parametrize("case", SIZED, ids=lambda case: case.name)
 def test_simulated_power_fits_it_to_every_draw(case: Case) -> None:
     effects = sw.RandomEffects(cluster=0.3, cluster_period=0.1, residual=1.0)
     none, strong = (
         sw.simulate_power(
-            DESIGN, sw.Scenario(family="gaussian", effect=effect, correlation=effects, size=40), case.estimator, reps=60, seed=1
+            DESIGN,
+            sw.Scenario(family="gaussian", baseline=0.0, effect=effect, correlation=effects, size=40),
+            {case.name: case.estimator},
+            reps=60,
+            seed=1,
         )
         for effect in (0.0, 5.0)
     )

@@ -172,17 +172,12 @@ class BlockModel:
         first = [_along(_whitened(at.inverse, shape), g) for shape in self.covariance.first(ratios)]
         shadow = [flat(moved) @ flat(at.u).swapaxes(-1, -2) for moved in first]
         along = np.stack([flat(moved) @ flat(g).swapaxes(-1, -2) for moved in first], 1)
-        count = len(first)
         bias = mixed(
-            count,
+            len(first),
             lambda k, m: flat(first[k]) @ flat(first[m]).swapaxes(-1, -2) - shadow[k] @ shadow[m].swapaxes(-1, -2),
             tail=2,
         )
-        second = {pair: _along(_whitened(at.inverse, shape), g) for pair, shape in self.covariance.second(ratios).items()}
-        values = {pair: flat(moved) @ flat(g).swapaxes(-1, -2) for pair, moved in second.items()}
-        none = np.zeros_like(along[:, 0])
-        bent = mixed(count, lambda k, m: values.get((k, m), none), tail=2)
-        return Readings(half @ half.swapaxes(-1, -2), along, bias, bent)
+        return Readings(half @ half.swapaxes(-1, -2), along, bias)
 
 
 def _whitened(inverse: Array, shape: Array) -> Array:

@@ -54,15 +54,14 @@ class Forms(NamedTuple):
 
 
 class Readings(NamedTuple):
-    """What contrasts make of it: ``variance (R, C, C)`` in units of sigma2, ``along (R, K, C, C)``, `bias` and `bent` ``(R, K, K, C, C)``.
+    """What contrasts make of it: ``variance (R, C, C)`` in units of sigma2, ``along (R, K, C, C)``, ``bias (R, K, K, C, C)``.
 
-    With ``g = H^-1 x m`` of each contrast, ``along = g' G_k g``, ``bias = g' G_k P G_m g`` and ``bent = g' G_km g``.
+    With ``g = H^-1 x m`` of each contrast, ``along = g' G_k g`` and ``bias = g' G_k P G_m g``.
     """
 
     variance: Array
     along: Array
     bias: Array
-    bent: Array
 
 
 def outer(vector: Array) -> Array:

@@ -281,7 +281,7 @@ def readings(model: CellModel, at: Fitted, contrasts: Array) -> Readings:
     shadow = [flat(h) @ flat(u).swapaxes(-1, -2) for h in moved]
     along = np.stack([flat(g) @ flat(h).swapaxes(-1, -2) for h in moved], -3)
     bias = mixed(len(moved), lambda k, m: flat(moved[k]) @ solved[m].swapaxes(-1, -2) - shadow[k] @ shadow[m].swapaxes(-1, -2), tail=2)
-    return Readings(half @ half.swapaxes(-1, -2), along, bias, np.zeros((1,) * bias.ndim))
+    return Readings(half @ half.swapaxes(-1, -2), along, bias)
 
 
 def maximise(model: CellModel) -> Minimum:

@@ -2,10 +2,15 @@
 
 For one contrast both approximations are ``df = 2 v^2 / (g' W g)``, `v` its variance, `g` the gradient of `v` in the variance parameters
 and `W` their covariance: from observed information for Satterthwaite, from expected information for Kenward-Roger, which also inflates `v`.
+Kenward-Roger is of first order in the covariance: where a decay is estimated, the term in second derivatives of the covariance is left out.
+It depends on how the decay is written, and diverges as a decay over a lag below 2 comes to 0; without it no parametrisation matters, and the
+adjusted variance is never below `v`.
 
 References
 ----------
 Kenward MG, Roger JH (1997). Small sample inference for fixed effects from restricted maximum likelihood. Biometrics 53, 983-997.
+Kenward MG, Roger JH (2009). An improved approximation to the precision of fixed effects from restricted maximum likelihood. Computational
+Statistics and Data Analysis 53, 2583-2595.
 Fai AHT, Cornelius PL (1996). Approximate F-tests of multiple degree of freedom hypotheses in generalized least squares analyses of
 unbalanced split-plot experiments. Journal of Statistical Computation and Simulation 54, 363-378.
 """
@@ -186,7 +191,7 @@ def _with_residual(ratios: Array, corner: Array, linear: Array, square: Array) -
 
 
 def _kenward_roger(model: Model, at: Any, reading: Readings, v: Array) -> tuple[Array, Array]:
-    """Adjusted covariance (in units of sigma2) and degrees of freedom, in the variances themselves, and a decay.
+    """Adjusted covariance (in units of sigma2) and degrees of freedom, in the variances themselves, and a decay that is not at its edge.
 
     With ``H = G_0 + sum_k ratio_k G_k`` every form in ``G_0`` follows from forms in `H`: ``C_Hk = A_k``, ``C_HH = A_H = M``.
     """
@@ -198,22 +203,28 @@ def _kenward_roger(model: Model, at: Any, reading: Readings, v: Array) -> tuple[
         - 2 * _with_residual(ratios, columns, forms.firsts, forms.once)
         + _with_residual(ratios, columns, forms.firsts, forms.twice)
     )
-    covariance = 2 * _pseudo_inverse(information)
-    excess = _excess(model, ratios, covariance, reading)
+    covariance = 2 * _pseudo_inverse(_without_edge(model.parameters, at.point, information))
+    excess = _excess(ratios, covariance, reading)
     along = np.einsum("rkcc->rkc", reading.along)
     gradient = np.concatenate([v[:, None] - (ratios[..., None] * along).sum(1, keepdims=True), along], 1)
     spent = (gradient * (covariance @ gradient)).sum(-2)
     return reading.variance + excess + excess.swapaxes(-1, -2), 2 * v**2 / spent
 
 
-def _excess(model: Model, ratios: Array, covariance: Array, reading: Readings) -> Array:
-    """Kenward and Roger's ``sum W_ij (Q_ij - P_i Phi P_j - R_ij / 4)`` between contrasts, the residual among the i and j.
+def _without_edge(parameters: Parameters, point: Array, information: Array) -> Array:
+    """The information without a decay that is at 0 or 1, where it has no two sides to vary to."""
+    if not parameters.decay:
+        return information
+    kept = np.ones(information.shape[:-1])
+    kept[..., -1] = ~parameters.at_edge(point)[..., -1]
+    return np.asarray(information * kept[..., :, None] * kept[..., None, :])
 
-    Its forms with `H` vanish, so those with ``G_0`` are those with ``-sum_k ratio_k G_k``; only a decay bends ``G_0``.
+
+def _excess(ratios: Array, covariance: Array, reading: Readings) -> Array:
+    """Kenward and Roger's ``sum W_ij (Q_ij - P_i Phi P_j)`` between contrasts, the residual among the i and j.
+
+    Its forms with `H` vanish, so those with ``G_0`` are those with ``-sum_k ratio_k G_k``.
     """
     moved = covariance[:, 1:, 1:] - ratios[:, :, None] * covariance[:, :1, 1:]
     weights = moved - ratios[:, None, :] * (covariance[:, 1:, :1] - ratios[:, :, None] * covariance[:, :1, :1])
-    excess = np.einsum("rkl,rklcd->rcd", weights, reading.bias - reading.bent / 4)
-    if model.parameters.decay:
-        excess = excess - covariance[:, 0, -1, None, None] * reading.along[:, -1] / 2
-    return np.asarray(excess)
+    return np.asarray(np.einsum("rkl,rklcd->rcd", weights, reading.bias))

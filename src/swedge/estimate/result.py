@@ -110,7 +110,9 @@ class Estimate:
 
     @property
     def bands(self) -> Array:
-        """Limits ``(K, 2)`` of one fit that hold for all terms together at `level`; the smallest df of the terms serves for all.
+        """Limits ``(K, 2)`` of one fit that hold for all terms together at `level`.
+
+        Every term has the same pointwise level, that at which correlated normal statistics are all inside, and its own df.
 
         Raises
         ------
@@ -124,8 +126,9 @@ class Estimate:
         _one(self)
         if len(self.terms) < 2 or self.covariance is None or not np.isfinite(self.covariance).all():
             raise FitError("Simultaneous bands need several terms and their covariance. Fit effect=ByExposure() without an estimand.")
-        reach = largest_t_quantile(self.covariance, float(np.min(self.df)), self.level)
-        return np.stack([self.estimate - reach * self.std_error, self.estimate + reach * self.std_error], -1)
+        pointwise = 1 - two_sided_p(largest_t_quantile(self.covariance, np.inf, self.level), np.inf)
+        half = quantile(float(pointwise), self.df) * self.std_error
+        return np.stack([self.estimate - half, self.estimate + half], -1)
 
     def at(self, level: float) -> Estimate:
         """The same fit with another confidence level."""

@@ -30,6 +30,9 @@ LONG = 0.023
 #: Counts published as blanks. Statistics of children in need suppress these.
 SUPPRESSED = (1, 5)
 
+#: Standard deviation of what a year does to a rate everywhere (logarithm): an assumption.
+YEAR = 0.03
+
 
 class Rate(NamedTuple):
     """A rate's level, the standard deviations of authorities and of their noise (logarithms), and its year-to-year correlation.
@@ -153,7 +156,7 @@ def _panel(names: tuple[str, ...], years: NDArray[np.int64], effect: Array, rng:
 
 def _rates(kind: Rate, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
     """Rates ``(I, T)``: level, authority, year, and noise that is as large in the first year as later."""
-    own, common = rng.normal(0, kind.between, (shape[0], 1)), rng.normal(0, kind.noise / 3, (1, shape[1]))
+    own, common = rng.normal(0, kind.between, (shape[0], 1)), rng.normal(0, YEAR, (1, shape[1]))
     fresh, noise = rng.normal(0, kind.noise, shape), np.empty(shape)
     noise[:, 0] = fresh[:, 0]
     for t in range(1, shape[1]):

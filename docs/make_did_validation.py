@@ -1,0 +1,101 @@
+"""Fill the agreement table of docs/validation-did.md: swedge against the packages for difference-in-differences.
+
+Run by hand (`python docs/make_did_validation.py`) when numbers change. It compares as the tests do, in their own words, and like them needs
+the data sets in ../shared; without them nothing is written.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from make_validation import filled, markdown, short
+
+DOCS = Path(__file__).resolve().parent
+sys.path.insert(0, str(DOCS.parent / "tests" / "estimators"))
+
+import test_golden_did_cs as group_time  # noqa: E402
+import test_golden_did_imputation as imputation  # noqa: E402
+import test_golden_did_random as random_timing  # noqa: E402
+
+import reference_data as data  # noqa: E402 - make_validation has put the tests' folder on the path
+
+OURS = {
+    "extended": "ExtendedTwoWay",
+    "imputation": "Imputation",
+    "stacked": "StackedDiD",
+    "switchers": "Switchers",
+    "two-stage": "TwoStage",
+}
+
+
+class Compared(NamedTuple):
+    """One number of a package: the difference in the estimate, and in the standard error as a share of it."""
+
+    ours: str
+    package: str
+    estimate: float
+    error: float
+
+
+def by_group_and_time() -> Iterator[Compared]:
+    """Callaway-Sant'Anna and Sun-Abraham; rows that a package defines otherwise left out, as in the tests."""
+    for name in group_time.EXACT:
+        if name.startswith("dd_cs_mpdta_dr_") and not name.endswith("nox"):
+            continue
+        table = group_time.comparable(name, group_time.compared(name))
+        factor = np.sqrt(29 / 28) if name == "dd_cs_mpdta_clstate" else 1.0
+        for row in table.itertuples():
+            yield compared(group_time.RECORDS.loc[name].estimator, row, row.ours, factor * row.error)
+
+
+def by_imputation() -> Iterator[Compared]:
+    """Imputation, two-stage, saturated, stacked and switching estimators."""
+    for (_, name), rows in imputation.NUMBERS.groupby(["id", "estimator"]):
+        first = rows.iloc[0]
+        leads = {"imputation": 2}.get(name.split()[0], 4 if first["data"] == "mpdta" else 9)
+        fit = imputation.asked(name, leads).fit(imputation.panel(first["data"])).tidy().set_index("term")
+        for row in rows.itertuples():
+            yield compared(OURS[name.split()[0]], row, fit.estimate[row.term], fit.std_error[row.term])
+
+
+def by_random_timing() -> Iterator[Compared]:
+    """The efficient estimator with the conservative variance, and synthetic controls' estimates."""
+    for row in random_timing.NUMBERS.itertuples():
+        trial = random_timing.panel(row.data, row.outcome)
+        if row.estimator in random_timing.SYNTHETIC:
+            yield compared(row.estimator, row, float(random_timing.SYNTHETIC[row.estimator]().point(trial)), np.nan)
+            continue
+        beta = None if np.isnan(row.beta) else row.beta
+        asked = random_timing.RothSantAnna(
+            aggregate=row.aggregate, controls=row.controls, beta=beta, pool="never", vcov="neyman", df="normal"
+        )
+        fit = asked.fit(trial).tidy().set_index("term")
+        yield compared(row.estimator, row, fit.estimate[row.term], fit.std_error[row.term])
+
+
+def compared(ours: str, row: object, estimate: float, error: float) -> Compared:
+    """A package's row against our numbers."""
+    return Compared(ours, f"{row.source} {row.version}", abs(estimate - row.estimate), abs(error / row.se - 1))
+
+
+def agreement() -> str:
+    """One line an estimator and package: how many numbers, and the largest differences."""
+    found = pd.DataFrame([*by_group_and_time(), *by_imputation(), *by_random_timing()])
+    largest = found.groupby(["ours", "package"], sort=False).agg(
+        count=("estimate", "size"), estimate=("estimate", "max"), error=("error", "max")
+    )
+    largest = largest.sort_index(level="ours", sort_remaining=False, kind="stable")
+    rows = [[*key, f"{row['count']:,.0f}", short(row["estimate"]), short(row["error"])] for key, row in largest.iterrows()]
+    return markdown(["estimator", "package", "numbers", "estimate", "SE, relative"], rows)
+
+
+if __name__ == "__main__":
+    if data.shared_folder() is None:
+        sys.exit("../shared is not beside the repository, so its data sets cannot be fitted again: nothing is written")
+    path = DOCS / "validation-did.md"
+    path.write_text(filled(path.read_text("utf-8"), {"did-agreement": agreement()}), "utf-8")

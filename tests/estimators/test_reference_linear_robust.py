@@ -1,0 +1,90 @@
+"""The cluster-robust variance of weighted cell means against its definition on dense matrices, and on panels too large for those."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import linalg
+
+from swedge._kernels import linear_robust as kernel
+from swedge._kernels.linear_robust import WorkingModel, linear_robust
+
+Array = np.ndarray
+ROOT = {
+    "CR0": lambda m: np.eye(len(m)),
+    "CR1": lambda m: np.eye(len(m)),
+    "CR2": lambda m: powered(m, -0.5),
+    "CR3": lambda m: powered(m, -1.0),
+}
+
+
+def powered(matrix: Array, power: float) -> Array:
+    """A power of a symmetric matrix, directions without length left out."""
+    values, vectors = np.linalg.eigh(matrix)
+    return (vectors * np.where(values > 1e-9, np.abs(values) ** power, 0.0)) @ vectors.T
+
+
+def drawn(clusters: int, periods: int, levels: bool, seed: int = 0) -> tuple[Array, Array, WorkingModel]:
+    """Weights of three effects, outcomes, and a model with staggered treatment; a tenth of the cells are missing."""
+    rng = np.random.default_rng(seed)
+    seen = (rng.random((clusters, periods)) > 0.1).astype(float)
+    arm = np.arange(periods) >= rng.integers(1, periods + 3, (clusters, 1))
+    columns = np.stack([*np.broadcast_to(np.eye(periods)[:, None], (periods, clusters, periods)), arm]) * seen
+    weights, y = rng.normal(size=(3, clusters, periods)) * seen, rng.normal(size=(clusters, periods)) * seen
+    return weights, y, WorkingModel(columns, seen if levels else 0 * seen)
+
+
+def by_definition(kind: str, weights: Array, y: Array, model: WorkingModel) -> tuple[Array, Array]:
+    """Covariance and df with one column for each cluster and the whole residual maker."""
+    clusters, periods = y.shape
+    own = [np.ravel(np.eye(clusters)[i][:, None] * model.levels) for i in range(clusters)]
+    x = np.stack([*model.columns.reshape((len(model.columns), -1)), *own], -1)
+    basis = linalg.orth(x, rcond=1e-10)
+    maker = np.eye(len(x)) - basis @ basis.T
+    residual = maker @ y.ravel()
+    cells = [slice(i * periods, (i + 1) * periods) for i in range(clusters)]
+    bent = np.zeros((len(weights), clusters, len(x)))
+    for i, at in enumerate(cells):
+        bent[:, i, at] = weights[:, i] @ ROOT[kind](maker[at, at])
+    pulls = bent @ residual
+    factor = clusters / (clusters - 1) if kind == "CR1" else 1.0
+    gram = bent @ maker @ bent.swapaxes(-1, -2)
+    df = np.array([np.trace(g) ** 2 / np.trace(g @ g) for g in gram])
+    return factor * pulls @ pulls.T, df
+
+
+@pytest.mark.parametrize("gram", [kernel.GRAM, 0], ids=["gram", "sums of products"])
+@pytest.mark.parametrize("levels", [True, False])
+@pytest.mark.parametrize("kind", ROOT)
+@pytest.mark.parametrize(("clusters", "periods"), [(5, 6), (15, 12), (40, 4)])
+def test_reference_dense(clusters: int, periods: int, kind: str, levels: bool, gram: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernel, "GRAM", gram)
+    weights, y, model = drawn(clusters, periods, levels)
+    found = linear_robust(kind, weights, y, model)
+    covariance, df = by_definition(kind, weights, y, model)
+    np.testing.assert_allclose(found.covariance, covariance, rtol=1e-9, atol=1e-10 * np.abs(covariance).max())
+    np.testing.assert_allclose(found.df, df, rtol=1e-9)
+
+
+def test_reference_a_stack_is_a_loop() -> None:
+    parts = [drawn(8, 5, True, seed) for seed in range(3)]
+    weights, y = (np.stack([part[k] for part in parts]) for k in (0, 1))
+    model = WorkingModel(np.stack([part[2].columns for part in parts]), np.stack([part[2].levels for part in parts]))
+    together = linear_robust("CR2", weights, y, model)
+    for k, part in enumerate(parts):
+        alone = linear_robust("CR2", *part)
+        np.testing.assert_allclose(together.covariance[k], alone.covariance, rtol=1e-10)
+        np.testing.assert_allclose(together.df[k], alone.df, rtol=1e-10)
+
+
+def test_reference_a_large_panel() -> None:
+    """20,000 clusters: with so many, leverage is nothing and CR2 is the plain sum of squares."""
+    weights, y, model = drawn(20_000, 6, True)
+    corrected, plain = (linear_robust(kind, weights, y, model) for kind in ("CR2", "CR0"))
+    centred = weights - model.levels * weights.sum(-1, keepdims=True) / np.maximum(model.levels.sum(-1, keepdims=True), 1)
+    np.testing.assert_allclose(plain.covariance, corrected.covariance, rtol=2e-3, atol=1e-4 * plain.covariance.max())
+    # Under errors of equal variance CR2 is unbiased: its mean is the sum of squared weights free of clusters' means, but for T + 1 columns.
+    # 20,000 products have a Monte Carlo error of about 1%.
+    expected = (centred**2).sum((-2, -1))
+    np.testing.assert_allclose(np.diag(corrected.covariance), expected, rtol=0.05)
+    assert (corrected.df > 10_000).all()
