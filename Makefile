@@ -20,7 +20,7 @@ help:
 	@echo "make demo       the Family Safeguarding trial from schedule to report, in demo/ (ARGS=... is passed on)"
 	@echo "make test       lint, types, floors, tests, doctests, examples and notebooks"
 	@echo "make cover      the tests with branch coverage"
-	@echo "make calibrate  the long simulations: type I error, coverage, uniform p; and their table in docs/validation.md"
+	@echo "make calibrate  the long simulations: type I error, coverage, uniform p; and their tables in docs/validation*.md"
 	@echo "make bench      timings"
 	@echo "make docs       the documentation, in docs/_build/html"
 	@echo "make pictures   the pictures of the README and the documentation"

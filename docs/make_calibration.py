@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from swedge.studies import calibration_table
-from swedge.studies.did_calibration import ESTIMATORS, SETTINGS, did_calibration_table
+from swedge.studies.did_calibration import ESTIMATORS, SETTINGS, STANDARD_ERRORS, TESTS, did_calibration_table
 
 DOCS = Path(__file__).resolve().parent
 PAGE, DID_PAGE = DOCS / "validation.md", DOCS / "validation-did.md"
@@ -69,16 +69,16 @@ def did_lines(table: pd.DataFrame) -> dict[str, list[str]]:
     rate = [f"{rate:.3f} ({error:.3f})" for rate, error in zip(table["rejection"], table["mcse"], strict=True)]
     table = table.assign(rate=rate)
     return {
-        "did-size": spread(table[null & base], "inference"),
-        "did-settings": spread(table[null & table["default"]], "setting"),
+        "did-size": spread(table[null & base], "inference", [*STANDARD_ERRORS, *TESTS]),
+        "did-settings": spread(table[null & table["default"]], "setting", list(SETTINGS)),
         "did-effects": with_effects(table[~null & table["default"]]),
     }
 
 
-def spread(table: pd.DataFrame, column: str) -> list[str]:
-    """Rejection rates, one row an estimator, one column a value of `column`."""
+def spread(table: pd.DataFrame, column: str, order: list[str]) -> list[str]:
+    """Rejection rates, one row an estimator, one column a value of `column`, in that order as far as they occur."""
     wide = table.pivot_table(index="estimator", columns=column, values="rate", aggfunc="first", sort=False)
-    wide = wide.reindex(list(ESTIMATORS)).fillna("")
+    wide = wide.reindex(index=list(ESTIMATORS), columns=[name for name in order if name in wide]).fillna("")
     return markdown(["estimator", *wide.columns], [[name, *row] for name, row in zip(wide.index, wide.to_numpy(), strict=True)])
 
 

@@ -14,7 +14,7 @@ American Statistical Association 83, 1014-1022.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -24,12 +24,16 @@ from swedge._kernels.covariance import Covariance
 from swedge._kernels.likelihood import Forms, Readings, mixed, profiled_criterion
 from swedge._kernels.linalg import flat, inverse_factor, rows
 from swedge._kernels.parameters import Parameters
-from swedge._kernels.search import Minimum, Slopes, minimise
+from swedge._kernels.search import MAX_TURNS, Minimum, Slopes, minimise
 
 Array = NDArray[np.float64]
 
 # Numbers in the covariances of one block of replicates: what a processor's cache holds beside its derivatives.
 ROOM = 400_000
+# Every group of starts has so many searches of so many turns; so many of the minima they come near are followed to the end.
+BEST, TURNS, KEPT = 2, 6, 3
+# Criteria closer than this are of one minimum.
+SAME = 1e-5
 
 
 class Scatter(NamedTuple):
@@ -59,7 +63,7 @@ class BlockModel:
     """A stack of problems. The first axis is R, or 1 where the same array serves all.
 
     ``y (R, B, M)``, ``x (R, p, B, M)``, 0 where a cell is not observed, ``copies (R, B)``: how many independent vectors share a block's
-    covariance, ``constant (R,)``: the log counts, ``total (R,)`` observations, `typical` reciprocal of a cell's count.
+    covariance, ``constant (R,)``: the log counts, ``total (R,)`` observations, `typical` reciprocals ``(R,)`` of cells' mean and harmonic mean count.
     """
 
     y: Array
@@ -70,15 +74,14 @@ class BlockModel:
     total: Array
     covariance: Covariance
     restricted: bool
-    typical: float
+    typical: tuple[Array, Array]
 
     def take(self, which: NDArray[np.int64] | slice) -> BlockModel:
         """The replicates `which`."""
         y, x, copies, constant, total = (rows(own, which) for own in (self.y, self.x, self.copies, self.constant, self.total))
         scatter = Scatter(*(rows(piece, which) for piece in self.scatter))
-        return replace(
-            self, y=y, x=x, copies=copies, scatter=scatter, constant=constant, total=total, covariance=self.covariance.take(which)
-        )
+        covariance, typical = self.covariance.take(which), (rows(self.typical[0], which), rows(self.typical[1], which))
+        return BlockModel(y, x, copies, scatter, constant, total, covariance, self.restricted, typical)
 
     @property
     def size(self) -> int:
@@ -190,13 +193,35 @@ def _along(matrix: Array, columns: Array) -> Array:
 
 
 def maximise_blocks(model: BlockModel) -> Minimum:
-    """The best minimum of each replicate over the groups of starting points."""
-    found = [_minimise(model, group) for group in model.parameters.starts(model.typical)]
+    """The best minimum of each replicate: a few turns from the best starts of every group, then on from the best of what they reach."""
+    starts = [start for group in model.parameters.starts(*model.typical) for start in _best(model, group)]
+    rough = [_minimise(model, start, TURNS) for start in starts]
+    found = [_minimise(model, reached.point) for reached in _apart(rough)]
     best = np.argmin([np.where(m.converged, m.criterion, np.inf) for m in found], axis=0)
-    return Minimum(*(np.stack(pieces)[best, np.arange(len(best))] for pieces in zip(*found, strict=True)))
+    return _chosen(found, best)
 
 
-def _minimise(model: BlockModel, group: Array) -> Minimum:
-    criteria = [np.broadcast_to(model.evaluate(np.broadcast_to(s, (model.size, len(s)))).criterion, model.size) for s in group]
-    start = group[np.argmin(criteria, axis=0)]
-    return minimise(model, start, model.parameters.lower, model.parameters.upper)
+def _best(model: BlockModel, group: Array) -> list[Array]:
+    """The `BEST` points ``(R, K)`` of a group ``(S, R or 1, K)``."""
+    points = np.broadcast_to(group, (len(group), model.size, group.shape[-1]))
+    order = np.argsort([np.broadcast_to(model.evaluate(point).criterion, model.size) for point in points], axis=0)
+    return [points[which, np.arange(model.size)] for which in order[:BEST]]
+
+
+def _minimise(model: BlockModel, start: Array, turns: int = MAX_TURNS) -> Minimum:
+    return minimise(model, start, model.parameters.lower, model.parameters.upper, turns)
+
+
+def _apart(rough: list[Minimum]) -> list[Minimum]:
+    """The `KEPT` lowest of each replicate that are not the same minimum over again."""
+    heights = np.stack([np.minimum(m.criterion, np.finfo(float).max) for m in rough])
+    order = np.argsort(heights, axis=0, kind="stable")
+    ranked = np.take_along_axis(heights, order, 0)
+    again = np.diff(ranked, axis=0, prepend=-np.inf) < SAME
+    order = np.take_along_axis(order, np.argsort(again, axis=0, kind="stable"), 0)
+    return [_chosen(rough, which) for which in order[:KEPT]]
+
+
+def _chosen(found: list[Minimum], which: NDArray[np.int64]) -> Minimum:
+    """Minimum number `which` ``(R,)`` of each replicate."""
+    return Minimum(*(np.stack(pieces)[which, np.arange(len(which))] for pieces in zip(*found, strict=True)))

@@ -18,6 +18,9 @@ Array = NDArray[np.float64]
 EDGE = 1e-6
 # lme4's threshold for a singular fit is 1e-4 on the relative standard deviation.
 SINGULAR = 1e-8
+# Searches start from so many sizes of ratio, between these multiples of the least and the greatest that cells can show, and from decays.
+AMOUNTS, LOWEST, HIGHEST = 4, 0.1, 100.0
+DECAYS = (0.02, 0.1, 0.5, 0.9, 0.98)
 
 
 @dataclass(frozen=True)
@@ -87,22 +90,22 @@ class Parameters:
             extra[..., 0, 1] = extra[..., 1, 0] = gradient[..., 1]
         return extra
 
-    def starts(self, scale: float) -> list[Array]:
-        """Groups of starting points ``(S, K)``; a search is run from the best of each group, as criteria may have several minima.
+    def starts(self, least: Array, most: Array) -> list[Array]:
+        """Groups of starting points ``(S, R, K)``; searches are run from the best of each group, as criteria may have several minima.
 
-        `scale` is the reciprocal of a typical cell count, the size of ratio that data can tell from zero.
+        `least` and `most` ``(R,)`` are the reciprocals of a large and of a small cell's count: ratios that data can tell from zero.
         """
-        spread = np.array([0.1, 1.0, 10.0])
-        amounts = [spread * scale] * (self.ratios - self.correlated)
-        grid = np.array(list(product(*amounts)))
-        corners = product((-0.8, 0.0, 0.8) if self.correlated else (0.0,), (0.1, 0.5, 0.9) if self.decay else (0.0,))
+        low, high = np.log(LOWEST * least), np.log(HIGHEST * most)
+        amounts = np.exp(low + np.linspace(0, 1, AMOUNTS)[:, None] * (high - low))
+        grid = np.stack([np.stack(choice, -1) for choice in product(amounts, repeat=self.ratios - self.correlated)])
+        corners = product((-0.8, 0.0, 0.8) if self.correlated else (0.0,), DECAYS if self.decay else (0.0,))
         return [self._from_variances(grid, correlation, decay) for correlation, decay in corners]
 
     def _from_variances(self, grid: Array, correlation: float, decay: float) -> Array:
         if self.correlated:
-            shared = correlation * np.sqrt(grid[:, 0] * grid[:, 1])
-            grid = self.inward(np.insert(grid, 1, shared, axis=1))
-        return np.column_stack([grid, np.full(len(grid), decay)]) if self.decay else grid
+            shared = correlation * np.sqrt(grid[..., 0] * grid[..., 1])
+            grid = self.inward(np.insert(grid, 1, shared, axis=-1))
+        return np.concatenate([grid, np.full((*grid.shape[:-1], 1), decay)], -1) if self.decay else grid
 
     def at_edge(self, point: Array) -> NDArray[np.bool_]:
         """Which parameters ``(..., K)`` are at the edge of what they may be; those that mean nothing there are counted too."""

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from swedge._kernels.likelihood import Forms, Readings
-from swedge._kernels.parameters import Parameters
+from swedge._kernels.parameters import EDGE, Parameters
 from swedge._kernels.search import Minimum
 
 Array = NDArray[np.float64]
@@ -191,7 +191,7 @@ def _with_residual(ratios: Array, corner: Array, linear: Array, square: Array) -
 
 
 def _kenward_roger(model: Model, at: Any, reading: Readings, v: Array) -> tuple[Array, Array]:
-    """Adjusted covariance (in units of sigma2) and degrees of freedom, in the variances themselves, and a decay that is not at its edge.
+    """Adjusted covariance (in units of sigma2) and degrees of freedom, in the variances themselves, and a decay that is not 0.
 
     With ``H = G_0 + sum_k ratio_k G_k`` every form in ``G_0`` follows from forms in `H`: ``C_Hk = A_k``, ``C_HH = A_H = M``.
     """
@@ -203,7 +203,7 @@ def _kenward_roger(model: Model, at: Any, reading: Readings, v: Array) -> tuple[
         - 2 * _with_residual(ratios, columns, forms.firsts, forms.once)
         + _with_residual(ratios, columns, forms.firsts, forms.twice)
     )
-    covariance = 2 * _pseudo_inverse(_without_edge(model.parameters, at.point, information))
+    covariance = 2 * _pseudo_inverse(_without_lost_decay(model.parameters, at.point, information))
     excess = _excess(ratios, covariance, reading)
     along = np.einsum("rkcc->rkc", reading.along)
     gradient = np.concatenate([v[:, None] - (ratios[..., None] * along).sum(1, keepdims=True), along], 1)
@@ -211,12 +211,15 @@ def _kenward_roger(model: Model, at: Any, reading: Readings, v: Array) -> tuple[
     return reading.variance + excess + excess.swapaxes(-1, -2), 2 * v**2 / spent
 
 
-def _without_edge(parameters: Parameters, point: Array, information: Array) -> Array:
-    """The information without a decay that is at 0 or 1, where it has no two sides to vary to."""
+def _without_lost_decay(parameters: Parameters, point: Array, information: Array) -> Array:
+    """The information without a decay of 0, which has no derivative there.
+
+    A decay of 1 stays: dropped, it would leave the cluster-periods no part in `v`, and five clusters a thousand degrees of freedom.
+    """
     if not parameters.decay:
         return information
     kept = np.ones(information.shape[:-1])
-    kept[..., -1] = ~parameters.at_edge(point)[..., -1]
+    kept[..., -1] = point[..., -1] > EDGE
     return np.asarray(information * kept[..., :, None] * kept[..., None, :])
 
 

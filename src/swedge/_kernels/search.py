@@ -54,10 +54,10 @@ class Minimum(NamedTuple):
     converged: Flags
 
 
-def minimise(problem: Problem, start: Array, lower: Array, upper: Array) -> Minimum:
-    """Minimise from ``start (R, K)`` within the box ``lower, upper (K,)``."""
+def minimise(problem: Problem, start: Array, lower: Array, upper: Array, turns: int = MAX_TURNS) -> Minimum:
+    """Minimise from ``start (R, K)`` within the box ``lower, upper (K,)``, in so many `turns` at most."""
     search = _Search(problem, start, lower, upper)
-    for _ in range(MAX_TURNS):
+    for _ in range(turns):
         search.turn()
         if not len(search.active):
             break

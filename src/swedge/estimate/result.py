@@ -112,7 +112,8 @@ class Estimate:
     def bands(self) -> Array:
         """Limits ``(K, 2)`` of one fit that hold for all terms together at `level`.
 
-        Every term has the same pointwise level, that at which correlated normal statistics are all inside, and its own df.
+        Every term has the same pointwise level, that at which correlated normal statistics are all inside, and its own df: a little cautious
+        where the terms' errors share their denominators, up to two points too narrow where they do not.
 
         Raises
         ------

@@ -17,7 +17,7 @@ from swedge.estimators.closed_cohort import in_cohort, with_cohort
 from swedge.estimators.columns import Effects, covariate_means, padded, period_columns, stack_columns
 from swedge.estimators.found import Found
 from swedge.estimators.identified import check_identified
-from swedge.estimators.layout import covariance_of, grid_of, ratio_names
+from swedge.estimators.layout import Grid, covariance_of, grid_of, ratio_names
 from swedge.estimators.pieces import cell_freedom, cluster_scatter, full
 from swedge.trial import Trial
 
@@ -86,9 +86,16 @@ def _block_model(trial: Trial, structure: Structure, x: Array, inside: tuple[Sca
         total=stacked(inside[1], trial.shape, 0),
         covariance=covariance,
         restricted=reml,
-        typical=float(np.mean(1 / grid.n[grid.seen])),
+        typical=_typical(grid),
     )
     return with_cohort(model, trial, grid, structure, apart) if in_cohort(structure) else model
+
+
+def _typical(grid: Grid) -> tuple[Array, Array]:
+    """Reciprocals of the mean and of the harmonic mean count of the cells with data, ``(R,)``."""
+    cells = np.maximum(grid.seen.sum((-2, -1)), 1)
+    total = np.maximum(grid.n.sum((-2, -1)), 1.0)
+    return cells / total, (np.where(grid.seen, 1 / np.maximum(grid.n, 1.0), 0.0).sum((-2, -1))) / cells
 
 
 def _scatter(trial: Trial, p: int, structure: Structure) -> tuple[Scatters, Array]:

@@ -2,6 +2,7 @@
 
 from swedge.studies.calibration import calibration_table
 from swedge.studies.children import read_children, simulate_children, write_children
+from swedge.studies.did_calibration import did_calibration_table
 from swedge.studies.facts import family_safeguarding, family_valued, no_wrong_door
 from swedge.studies.neighbours import comparison_authorities
 from swedge.studies.panel import authority_panel
@@ -16,6 +17,7 @@ __all__ = [
     "authority_panel",
     "calibration_table",
     "comparison_authorities",
+    "did_calibration_table",
     "family_safeguarding",
     "family_valued",
     "no_wrong_door",
