@@ -148,7 +148,18 @@ REFUSALS: dict[str, tuple[Callable[[], object], str]] = {
     ),
     "cluster left out": (lambda: WEDGE.allocate({"Walsall": 0, "Lancashire": 1}), "'Swindon' has none"),
     "sequence taken twice": (lambda: WEDGE.allocate(dict.fromkeys(LAS, 0)), "does not permit .* 1 of sequence 0 and would use 3"),
-    "sequence counted from 1": (lambda: WEDGE.allocate(dict(zip(LAS, (1, 2, 3), strict=True))), "Swindon takes sequence 3, of 3"),
+    "sequence counted from 1": (
+        lambda: WEDGE.allocate(dict(zip(LAS, (1, 2, 3), strict=True))),
+        "Swindon takes sequence 3, and they count from 0 to 2",
+    ),
+    "dates for sequences": (
+        lambda: WEDGE.allocate(dict.fromkeys(LAS, "2020-04-01")),  # type: ignore[arg-type]
+        r"'Walsall' is '2020-04-01'.*sequences count from 0 to 2; for go-live dates use allocate_dates",
+    ),
+    "a day for a sequence": (lambda: WEDGE.allocate(dict.fromkeys(LAS, dt.date(2020, 4, 1))), "use allocate_dates"),  # type: ignore[arg-type]
+    "a list of sequences": (lambda: WEDGE.allocate([0, 1, 2]), r"is a list, which does not say who goes when.*allocate_dates"),  # type: ignore[arg-type]
+    "no sequences": (lambda: WEDGE.allocate(None), r"is a NoneType, .*'Walsall': 0"),  # type: ignore[arg-type]
+    "a list of dates": (lambda: DATED.allocate_dates(["2020-04-01"]), "is a list"),  # type: ignore[arg-type]
     "negative sequence": (lambda: WEDGE.allocate(dict(zip(LAS, (0, 1, -1), strict=True))), "The sequence of 'Swindon' is -1"),
     "sequence is a fraction": (lambda: WEDGE.allocate(dict(zip(LAS, (0, 1, 2.0), strict=True))), r"is 2\.0, not a whole number"),  # type: ignore[arg-type]
     "across strata": (
@@ -184,9 +195,13 @@ def test_refused_with_directions(name: str) -> None:
 @pytest.mark.parametrize(
     ("dates", "says"),
     [
-        (pd.Series([43891.0, 43892.0, np.nan]), r"2 of 3 dates are numbers: 43891\.0; 43892\.0\. .*origin='1899-12-30'"),
-        (["2020-09-01", "01/09/2020", "soon", None], "2 of 4 dates cannot be read: '01/09/2020'; 'soon'"),
-        ([dt.date(2020, 9, 1), 43891], "1 of 2 dates are numbers: 43891"),
+        (
+            pd.Series([43891.0, 43892.0, np.nan]),
+            r"2 of 3 dates are numbers \(2 different values, not shown: each may be one person's\)\. .*origin='1899-12-30'",
+        ),
+        (["2020-09-01", "01/09/2020", "soon", None], r"2 of 4 dates cannot be read \(2 different values, not shown: .*\)\. Write"),
+        ([dt.date(2020, 9, 1), 43891], r"1 of 2 dates is a number \(1 value, not shown: "),
+        (["01/09/2020"] * 6, r"6 of 6 dates cannot be read \(1 value, such as '01/09/2020' in 6 rows\).*dayfirst=True"),
     ],
 )
 def test_columns_that_are_not_dates_are_refused(dates: object, says: str) -> None:
@@ -198,7 +213,10 @@ SIZES = pd.DataFrame({"size": [1.0, 2.0, 4.0], "rural": [True, False, False]}, i
 CONSTRAINTS: dict[str, tuple[Callable[[], object], str]] = {
     "not a frame": (lambda: WEDGE.constrained(SIZES["size"]), "covariates is a Series. Pass a DataFrame"),  # type: ignore[arg-type]
     "cluster without a row": (lambda: WEDGE.constrained(SIZES.iloc[:2]), "'Swindon' has no row"),
-    "misspelt row": (lambda: WEDGE.constrained(SIZES.rename({"Walsall": "Walsal"})), "'Walsal' is not a cluster. Did you mean 'Walsall'"),
+    "misspelt row": (
+        lambda: WEDGE.constrained(SIZES.rename({"Walsall": "Walsal"})),
+        r"1 row is named after no cluster \(1 value, not shown: .*\) Did you mean 'Walsall'",
+    ),
     "two rows": (lambda: WEDGE.constrained(pd.concat([SIZES, SIZES.iloc[:1]])), "'Walsall' has 2 rows"),
     "text": (lambda: WEDGE.constrained(SIZES.assign(region=["W", "N", "S"])), "must be numbers: 'region'. Code a category as 0/1"),
     "missing value": (lambda: WEDGE.constrained(SIZES.assign(size=[1, None, 2])), "missing: 'size' in Lancashire"),

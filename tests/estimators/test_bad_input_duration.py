@@ -33,9 +33,9 @@ SPECS: dict[str, tuple[dict[str, Any], str]] = {
     "horizon infinite": ({"horizon": np.inf, "unit": "weeks"}, "horizon=inf; expected a finite, positive number of weeks"),
     "horizon text": ({"horizon": "18 months"}, "horizon='18 months'; expected"),
     "horizon boolean": ({"horizon": True}, "horizon=True; expected"),
-    "within": ({"within": "cells"}, "within='cells'; expected one of 'cell', 'period', 'all'. Did you mean 'cell'?"),
-    "unit empty": ({"unit": " "}, "unit=' '; expected the name of a unit of time, such as 'days'"),
-    "unit number": ({"unit": 1}, "unit=1; expected"),
+    "within": ({"horizon": 9, "within": "cells"}, "within='cells'; expected one of 'cell', 'period', 'all'. Did you mean 'cell'?"),
+    "unit empty": ({"horizon": 9, "unit": " "}, "unit=' '; expected the name of a unit of time, such as 'days'"),
+    "unit number": ({"horizon": 9, "unit": 1}, "unit=1; expected"),
 }
 
 ROWS: dict[str, tuple[Callable[[Frame], Any], dict[str, Any], str]] = {
@@ -103,7 +103,7 @@ TRIALS: dict[str, tuple[Callable[[Frame], Any], dict[str, Any], str]] = {
         {"within": "all"},
         r"in 1 of 1 groups that share a curve \(all rows\).* Use a horizon of 90 days or less\.$",
     ),
-    "an empty cell": (lambda d: d[(d.la != "Elm") | (d.period != 3)], {}, "1 cells that the design observes have no rows: Elm, period 3"),
+    "an empty cell": (lambda d: d[(d.la != "Elm") | (d.period != 3)], {}, "1 cell that the design observes has no rows: Elm, period 3"),
     "another treatment": (lambda d: d.assign(arm=0), {"treatment": "arm"}, "15 cluster-periods contradict the allocation"),
 }
 
@@ -139,6 +139,20 @@ def test_bad_input_the_horizon_that_the_refusal_names_works() -> None:
     frame = short(drawn(), ("Ash", 6))
     assert Duration(100.0).trial(frame, ALLOCATION, **COLUMNS).n.sum() == len(frame)
     assert Duration(365.0, "period").trial(frame, ALLOCATION, **COLUMNS).n.sum() == len(frame)
+
+
+def test_bad_input_the_refusal_names_no_single_follow_up() -> None:
+    """The last time of one child is rounded down; the day on which many are censored is named."""
+    frame = drawn().assign(ended=0, days=lambda d: 180.0 + 0.25 * np.arange(len(d)) / len(d))
+    with pytest.raises(sw.DataError, match=r"Use a horizon of 100 days or less\."):
+        call("trial", frame, "all")
+    with pytest.raises(sw.DataError, match=r"Use a horizon of 180 days or less\."):
+        call("trial", frame.assign(days=180.0), "all")
+
+
+def test_bad_input_the_horizon_is_the_estimand_and_has_no_default() -> None:
+    with pytest.raises(TypeError, match="horizon"):
+        Duration()  # type: ignore[call-arg]
 
 
 COX: dict[str, tuple[Callable[[Frame], Frame], dict[str, Any], str]] = {

@@ -35,6 +35,28 @@ def fit(structure: object, trial: sw.Trial, **more: object) -> object:
 
 
 parallel = sw.Design.parallel(clusters=6, periods=4)
+one_period = sw.Design.parallel(clusters=8, periods=1)
+crossed = sw.Design.crossover(clusters=8, periods=2)
+BESIDE = EFFECTS(cluster=None, cluster_period=None, autocorrelation=None)
+ALL_FOUR = EFFECTS(cluster=None, treatment=None, treatment_corr=None, cluster_period=None)
+
+
+def neighbours(family: str = "gaussian") -> sw.Trial:
+    """Each cluster seen in two neighbouring periods."""
+    allocation = sw.Design.stepped_wedge(clusters=8, periods=5).randomise(seed=1)
+    n = np.zeros((8, 5))
+    for i, s in enumerate(allocation.sequence):
+        n[i, s : s + 2] = 50
+    mean = np.random.default_rng(2).binomial(50, 0.3, size=n.shape) / 50
+    return sw.Trial.from_cells(n, mean, allocation, family=family, within=700.0 if family == "gaussian" else None)
+
+
+def events(design: sw.Design) -> sw.Trial:
+    shape = (design.n_clusters, design.n_periods)
+    mean = np.random.default_rng(0).binomial(50, 0.3, size=shape) / 50
+    return sw.Trial.from_cells(np.full(shape, 50), mean, design.randomise(seed=1), family="binomial")
+
+
 one_number = sw.Trial.from_cells(
     np.ones((5, 6)), np.random.default_rng(0).normal(size=(5, 6)), sw.Design.stepped_wedge(5).randomise(seed=0)
 )
@@ -53,6 +75,39 @@ REFUSED: dict[str, tuple[Callable[[], object], type[Exception], str]] = {
         lambda: fit(EFFECTS(cluster=None, treatment=None, cluster_period=None), one_number),
         sw.DataError,
         "cells hold one number each",
+    ),
+    "one period": (
+        lambda: fit(sw.NestedExchangeable(), means(design=one_period)),
+        sw.FitError,
+        r"cannot tell cluster and cluster_period apart.*use MixedModel\(Exchangeable\(\)\)",
+    ),
+    "one period, events": (
+        lambda: fit(sw.NestedExchangeable(), events(one_period), df="normal"),
+        sw.FitError,
+        "cannot tell cluster and cluster_period apart",
+    ),
+    "one period, one number a cell": (
+        lambda: fit(
+            sw.Exchangeable(), sw.Trial.from_cells(np.full((8, 1), 9), np.arange(8.0)[:, None] ** 0.5, one_period.randomise(seed=1))
+        ),
+        sw.FitError,
+        "cannot tell residual and cluster apart.*Pass within=",
+    ),
+    "two periods, four effects": (
+        lambda: fit(ALL_FOUR, means(design=crossed)),
+        sw.FitError,
+        "cannot tell cluster, treatment_corr, treatment and cluster_period apart.*Leave one of them out",
+    ),
+    "two periods, four effects, events": (lambda: fit(ALL_FOUR, events(crossed), df="normal"), sw.FitError, "and cluster_period apart"),
+    "neighbouring periods": (
+        lambda: fit(BESIDE, neighbours()),
+        sw.FitError,
+        "cannot tell cluster, cluster_period and autocorrelation apart",
+    ),
+    "neighbouring periods, events": (
+        lambda: fit(BESIDE, neighbours("binomial"), df="normal"),
+        sw.FitError,
+        "cannot tell cluster, cluster_period and autocorrelation apart",
     ),
     "one exposure": (lambda: fit(EFFECTS(cluster=None, exposure=None), means(2, 1)), sw.FitError, "fewer than two. Leave exposure= out"),
     "exposure twice": (
@@ -117,6 +172,17 @@ def test_messages_about_cohorts_name_no_one() -> None:
     with pytest.raises(sw.DataError) as refusal:
         cohort(rows.drop(index=rows.index[:3]))
     assert "child" not in str(refusal.value)
+
+
+def test_law_structures_that_can_be_told_are_fitted() -> None:
+    assert fit(sw.Exchangeable(), means(design=one_period)).df > 0
+    assert fit(sw.ExponentialDecay(), neighbours()).df > 0
+    assert fit(EFFECTS(cluster=None, treatment=None, cluster_period=None), means(design=crossed)).df > 0
+    staircase = sw.Design.staircase(clusters=8, control=2, treated=2)
+    n = np.where(np.isnan(staircase.randomise(seed=1).treatment), 0, 20)
+    mean = np.random.default_rng(0).normal(size=n.shape)
+    trial = sw.Trial.from_cells(n, mean, staircase.randomise(seed=1), within=float(n.sum() - (n > 0).sum()))
+    assert fit(BESIDE, trial).df > 0
 
 
 def test_a_trial_of_rows_keeps_its_cohort_under_other_allocations() -> None:

@@ -217,8 +217,8 @@ class Odd(sw.Estimator):
 @pytest.mark.parametrize(
     ("call", "error", "says"),
     [
-        (lambda: aliasing(3, sw.FixedEffects()), sw.DataError, "takes a Trial, and was given a int"),
-        (lambda: aliasing(trial(), "FE"), sw.FitError, "'FE' is no estimator"),
+        (lambda: aliasing(3, sw.FixedEffects()), sw.DataError, "fits a Trial, and this is an int"),
+        (lambda: aliasing(trial(), "FE"), sw.DataError, "the text 'FE', not an Estimator"),
         (lambda: aliasing(trial(), Odd()), sw.FitError, "Odd is no regression on named columns"),
         (lambda: aliasing(trial(), sw.FixedEffects()).shares("la"), sw.FitError, "by='la'; expected 'cluster' or 'period'"),
         (lambda: aliasing(trial(), sw.MixedModel(effect=sw.ByExposure())).plot(), sw.FitError, "term=None; expected one of exposure 1"),

@@ -167,8 +167,8 @@ def test_law_the_summary_names_negative_weights_and_the_picture_shows_all() -> N
 @pytest.mark.parametrize(
     ("call", "error", "says"),
     [
-        (lambda: exposure_weights("trial", sw.WithinPeriod()), sw.DataError, "takes a Trial, and was given a str"),
-        (lambda: exposure_weights(trial(), sw.WithinPeriod), sw.FitError, "is no estimator"),
+        (lambda: exposure_weights("trial", sw.WithinPeriod()), sw.DataError, "fits a Trial, and this is the text 'trial'"),
+        (lambda: exposure_weights(trial(), sw.WithinPeriod), sw.DataError, "the class WithinPeriod, not an Estimator"),
         (lambda: exposure_weights(trial(), sw.WithinPeriod(), by="exposures"), sw.FitError, "by='exposures'.*Did you mean 'exposure'"),
         (
             lambda: exposure_weights(trial(), sw.FixedEffects(vcov="model", effect=sw.ByExposure())),

@@ -56,31 +56,49 @@ def change_of(d: Array, treated: Array, x: Array, w: Array, adjust: str) -> floa
     return float(np.average(d, weights=ours) - np.average(d, weights=theirs * p / (1 - p)))
 
 
-def effects(y: Array, x: Array, w: Array, est: CallawaySantAnna) -> dict[tuple[int, int], float]:
-    """Every group and time, by loops."""
+def base_of(row: Array, g: int, t: int, est: CallawaySantAnna) -> int:
+    """The period that one cluster's period t is compared with, 0 where there is none."""
+    seen = [s for s in range(1, PERIODS + 1) if np.isfinite(row[s - 1])]
+    clean = [s for s in seen if s < g]
+    clean = clean[: max(len(clean) - est.anticipation, 0)]
+    if t not in seen or not clean:
+        return 0
+    b = max([s for s in seen if s < t], default=0) if est.base == "varying" and t < g else clean[-1]
+    return 0 if b == t else b
+
+
+def free_until(row: Array, start: int, est: CallawaySantAnna) -> int:
+    """The last period in which one cluster is a control."""
+    clean = [s for s in range(1, min(start, PERIODS + 1)) if np.isfinite(row[s - 1])]
+    return PERIODS if start == NEVER else max(clean[: max(len(clean) - est.anticipation, 0)], default=0)
+
+
+def effects(y: Array, x: Array, w: Array, est: CallawaySantAnna) -> dict[tuple[int, int], tuple[float, Array]]:
+    """Every group and time, by loops, and which clusters join it; clusters with different base periods are averaged."""
     found = {}
+    until = np.array([free_until(row, start, est) for row, start in zip(y, STARTS, strict=True)])
     for g in (2, 4, 5):
         for t in range(1, PERIODS + 1):
-            last = g - 1 - est.anticipation
-            b = t - 1 if est.base == "varying" and t < g else last
-            if last < 1 or b < 1 or b == t:
-                continue
-            later = STARTS == NEVER
-            if est.controls == "not_yet":
-                later = (max(t, b) + est.anticipation < STARTS) & (g != STARTS)
-            d = y[:, t - 1] - y[:, b - 1]
-            kept = np.isfinite(d) & ((g == STARTS) | later)
-            found[g, t] = change_of(d[kept], (STARTS[kept] == g) * 1.0, x[kept], w[kept], est.adjust if est.covariates else "")
+            bases, parts = np.array([base_of(row, g, t, est) for row in y]) * (g == STARTS), []
+            for b in sorted(set(bases) - {0}):
+                later = (max(t, b) <= until) & (g != STARTS) if est.controls == "not_yet" else STARTS == NEVER
+                d, treated = y[:, t - 1] - y[:, b - 1], bases == b
+                kept = treated | (np.isfinite(d) & later)
+                value = change_of(d[kept], treated[kept] * 1.0, x[kept], w[kept], est.adjust if est.covariates else "")
+                parts.append((value, treated))
+            if parts:
+                joined = np.any([treated for _, treated in parts], 0)
+                found[g, t] = float(np.average([v for v, _ in parts], weights=[w[own].sum() for _, own in parts])), joined
     return found
 
 
-def overall(found: dict[tuple[int, int], float], w: Array, aggregate: str) -> dict[str, float]:
+def overall(found: dict[tuple[int, int], tuple[float, Array]], w: Array, aggregate: str) -> dict[str, float]:
     """Averages, clusters weighed by `w`."""
-    size = {g: w[g == STARTS].sum() for g in (2, 4, 5)}
     after = {key: value for key, value in found.items() if key[1] >= key[0]}
+    size = {g: w[np.any([own for key, (_, own) in after.items() if key[0] == g], 0)].sum() for g in (2, 4, 5)}
 
-    def mean(kept: dict[tuple[int, int], float]) -> float:
-        return float(np.average(list(kept.values()), weights=[size[g] for g, _ in kept]))
+    def mean(kept: dict[tuple[int, int], tuple[float, Array]]) -> float:
+        return float(np.average([value for value, _ in kept.values()], weights=[w[own].sum() for _, own in kept.values()]))
 
     of = {"group": lambda g, t: g, "calendar": lambda g, t: t, "dynamic": lambda g, t: t - g}.get(aggregate)
     if of is None:
@@ -112,7 +130,7 @@ def test_effects_and_averages_are_those_of_loops(est: CallawaySantAnna, gaps: bo
     alone = replace(est, aggregate=None).build(trial)
     shown = (alone.weights * np.nan_to_num(trial.outcome)).sum((-2, -1))
     assert alone.terms == tuple(f"group {g}, time {t}" for g, t in found)
-    np.testing.assert_allclose(shown, list(found.values()), atol=1e-10)
+    np.testing.assert_allclose(shown, [value for value, _ in found.values()], atol=1e-10)
     for aggregate in ("simple", "group", "calendar", "dynamic"):
         built = replace(est, aggregate=aggregate).build(trial)
         expected = overall(found, ones, aggregate)
@@ -129,7 +147,7 @@ def test_influence_is_the_derivative_in_a_clusters_weight(est: CallawaySantAnna,
 
     def numbers(w: Array) -> Array:
         found = effects(y, x, w, est)
-        return np.array(list((found if aggregate is None else overall(found, w, aggregate)).values()))
+        return np.array([e for e, _ in found.values()] if aggregate is None else list(overall(found, w, aggregate).values()))
 
     step, trial = 1e-5, trial_of(y, x)
     slopes = np.stack([(numbers(1 + step * e) - numbers(1 - step * e)) / (2 * step) for e in np.eye(len(x))], -1)

@@ -45,7 +45,7 @@ CASES: list[tuple[str, Callable[[], object], str]] = [
     ("no weights", lambda: ConleyTaberTest().run(PANEL, sw.MixedModel()), "PlaceboTest"),
     ("several effects", lambda: ConleyTaberTest().run(PANEL, CallawaySantAnna(aggregate=None)), "needs one"),
     ("stack", lambda: FermanPintoTest().run(STACK, TWO_WAY), "replicate"),
-    ("no estimator", lambda: FermanPintoTest().run(PANEL, "twfe"), "no estimator"),
+    ("no estimator", lambda: FermanPintoTest().run(PANEL, "twfe"), "text 'twfe', not an Estimator"),
     ("no comparators", lambda: ConleyTaberTest().run(BIG, TWO_WAY), "Add comparators"),
     ("gaps", lambda: ConleyTaberTest().run(GAPS, TWO_WAY), "la 10"),
     ("split of a panel", lambda: split_evidence(PANEL, TWO_WAY), "PlaceboTest"),
@@ -53,7 +53,7 @@ CASES: list[tuple[str, Callable[[], object], str]] = [
     ("split of many", lambda: split_evidence(BIG, TWO_WAY), "362,880"),
     ("split level", lambda: split_evidence(WEDGE, TWO_WAY, level=0), "0.95"),
     ("split draws", lambda: split_evidence(WEDGE, TWO_WAY, draws=0), "draws"),
-    ("split of no trial", lambda: split_evidence(3, TWO_WAY), "takes a Trial"),
+    ("split of no trial", lambda: split_evidence(3, TWO_WAY), "fits a Trial"),
     ("choose from none", lambda: choose_comparators(BIG), "no never-treated"),
     ("choose from a stack", lambda: choose_comparators(STACK), "replicate"),
     ("choose by", lambda: choose_comparators(PANEL, "matchign"), "matching"),
@@ -100,9 +100,9 @@ CASES: list[tuple[str, Callable[[], object], str]] = [
     ("run-up", lambda: without_run_up(PANEL, 0), "periods"),
     ("run-up of a stack", lambda: without_run_up(STACK), "replicate"),
     ("wedge alone", lambda: wedge_and_comparators(BIG), "no never-treated"),
-    ("wedge of text", lambda: wedge_and_comparators(WEDGE, wedge="twfe"), "no estimator"),
+    ("wedge of text", lambda: wedge_and_comparators(WEDGE, wedge="twfe"), "text 'twfe', not an Estimator"),
     ("robustness of lists", lambda: robustness(PANEL, TWO_WAY, exclude=[2]), "without Covid"),
-    ("robustness of nothing", lambda: robustness(PANEL, None), "no estimator"),
+    ("robustness of nothing", lambda: robustness(PANEL, None), "a NoneType, not an Estimator"),
 ]
 
 

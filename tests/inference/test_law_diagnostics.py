@@ -343,11 +343,11 @@ EVERY = [leave_one_cluster_out, cell_influence, cell_residuals, diagnose]
 @pytest.mark.parametrize("function", EVERY)
 def test_bad_input_no_trial_no_estimator_no_stack(function: Any) -> None:
     stack = pooled().reallocated(np.array([ALLOCATION.sequence] * 2))
-    with pytest.raises(sw.DataError, match="takes a Trial, and was given a DataFrame"):
+    with pytest.raises(sw.DataError, match="fits a Trial, and this is a DataFrame"):
         function(rows(), sw.FixedEffects())
     with pytest.raises(sw.DataError, match=r"stack of trials of shape \(2,\); take one"):
         function(stack, sw.FixedEffects())
-    with pytest.raises(sw.FitError, match="is no estimator"):
+    with pytest.raises(sw.DataError, match="not an Estimator that can fit"):
         function(pooled(), sw.FixedEffects)
 
 

@@ -40,7 +40,7 @@ def ends(axes: Axes, row: int) -> list[float]:
 def test_law_a_row_shows_its_estimate_and_its_own_interval() -> None:
     other = sw.FixedEffects(vcov="overdispersed").fit(BINARY).at(0.9)
     axes = forest({"CR2": CR2, "other": other})
-    assert labels(axes) == ["CR2", "other, 90.0% interval"]
+    assert labels(axes) == ["CR2", "other, 90% interval"]
     assert points(axes) == [float(CR2.estimate), float(other.estimate)]
     for row, fit in enumerate((CR2, other)):
         np.testing.assert_array_equal(ends(axes, row), fit.conf_int)

@@ -79,6 +79,12 @@ REFUSALS: dict[str, tuple[Callable[[], object], str]] = {
         lambda: made(mean=TWO, covariates=["age", "sex"]),
         "covariates names 2 covariates; mean holds 1 beside the out",
     ),
+    # stacks
+    "a scatter that multiplies the stack": (
+        lambda: made(N, np.stack([MEAN, MEAN]), within=np.ones((2, 1, 1, 1, 1))),
+        r"within has shape \(2, 1, 1, 1, 1\), which does not fit trials of shape \(2,\); expected \(\.\.\., C, 1, 1\) with C 1 or 3",
+    ),
+    "a stack of scatters alone": (lambda: made(within=np.ones((5, 1, 1, 1))), r"does not fit trials of shape \(\)"),
     # comparators
     "comparator of the design": (
         lambda: made(np.vstack([N, N[:1]]), np.vstack([MEAN, MEAN[:1]]), comparators=["1"]),
@@ -90,11 +96,17 @@ REFUSALS: dict[str, tuple[Callable[[], object], str]] = {
     # frames
     "unlabelled frame": (
         lambda: made(pd.DataFrame(N)),
-        r"n is a frame with rows 0; 1; 2 and columns 0; 1; 2; and 1 more; expected the clusters 1; 2; 3 and the periods 1 to 4\. Label",
+        r"n is a frame with 3 rows, 2 of them named as a cluster and 4 columns, 3 of them named as a period; expected .*1 to 4, each once",
     ),
-    "frame of other clusters": (lambda: made(labelled(N, ["1", "2", "4"])), "n is a frame with rows 1; 2; 4"),
-    "frame of other periods": (lambda: made(mean=labelled(MEAN, columns=[2, 3, 4, 5])), "mean is a frame .*columns 2; 3; 4"),
-    "frame with a cluster twice": (lambda: made(labelled(N, ["1", "2", "2"])), "rows 1; 2; 2"),
+    "frame of other clusters": (
+        lambda: made(labelled(N, ["1", "2", "4"])),
+        "n is a frame with 3 rows, 2 of them named as a cluster and 4 columns, 4 of them",
+    ),
+    "frame of other periods": (
+        lambda: made(mean=labelled(MEAN, columns=[2, 3, 4, 5])),
+        "mean is a frame .*4 columns, 3 of them named as a period",
+    ),
+    "frame with a cluster twice": (lambda: made(labelled(N, ["1", "2", "2"])), "3 rows, 2 of them named as a cluster"),
     # what is done to a trial
     "exposure of another shape": (
         lambda: made().under(np.zeros((4, 3)), np.zeros((4, 3), int)),
@@ -161,7 +173,7 @@ def test_covariates_are_named_or_numbered() -> None:
 
 
 def test_a_trial_prints_as_one_line() -> None:
-    assert repr(made()) == "<Trial: 3 clusters x 4 periods, gaussian>"
+    assert repr(made()) == f"<Trial: 3 clusters x 4 periods, gaussian, n = {N.sum():,.0f}>"
     kent = made(np.vstack([N, N[:1]]), np.vstack([MEAN, MEAN[:1]]), comparators=["Kent"])
     assert repr(kent.without(np.zeros(5))) == "<Trial: 5 trials of 4 clusters (1 never treated) x 4 periods, gaussian>"
 

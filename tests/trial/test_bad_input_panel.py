@@ -35,24 +35,33 @@ REFUSALS: dict[str, Refusal] = {
     "two rows": (
         lambda d: pd.concat([d, d[:1]]),
         {},
-        "1 cluster-periods have more than one row: Ash, 2018. Aggregate them first",
+        "1 cluster-period has more than one row, in 1 cluster, whose names have too few rows to be shown. Aggregate them first",
     ),
-    "child-level rows": (lambda d: pd.concat([d, d]), {}, "16 cluster-periods .*: Ash, 2018; Ash, 2019; Ash, 2020; and 13 more"),
+    "child-level rows": (
+        lambda d: pd.concat([d, d]),
+        {},
+        "16 cluster-periods have .* in 4 clusters: 'Ash'; 'Birch'; 'Cedar'; and 1 more. Aggregate",
+    ),
     "one place in two spellings": (
         lambda d: d.assign(place=d.place.mask((d.place == "Dale") & (d.year > 2019), " dale")),
         {},
-        "differ in nothing but capitals and spaces: 'Dale' and ' dale'. Give each cluster one name",
+        "Names differ in nothing but capitals and spaces, of 2 clusters, whose names .*. Give each cluster one name",
     ),
-    "changing start": (lambda d: d.assign(first=at(d["first"], 2020, 1).astype(int)), {}, "first_treated changes within Ash. A cluster is"),
-    "start then never": (lambda d: d.assign(first=at(d["first"], np.nan, 1)), {}, "first_treated changes within Ash"),
+    "changing start": (
+        lambda d: d.assign(first=at(d["first"], 2020, 1).astype(int)),
+        {},
+        "first_treated changes within 1 cluster, whose names have too few rows to be shown. A cluster is",
+    ),
+    "start then never": (lambda d: d.assign(first=at(d["first"], np.nan, 1)), {}, "first_treated changes within 1 cluster"),
     "start in words": (
         lambda d: d.assign(first=at(d["first"], "never", 8, 9, 10, 11)),
         {},
-        "4 rows have a first_treated that is no period: 'never'. Give a number, or 0, nan or inf for never",
+        "4 rows have no period in first_treated='first' .1 value, not shown.*Give a number, or 0, nan or inf for never",
     ),
-    "start left blank": (lambda d: d.assign(first=at(d["first"], "", 8)), {}, "1 rows have a first_treated that is no period: ''"),
-    "negative start": (lambda d: d.assign(first=at(d["first"], -1, 8)), {}, "no period: -1"),
-    "minus infinity": (lambda d: d.assign(first=at(d["first"], -np.inf, 8)), {}, "no period: -inf"),
+    "start left blank": (lambda d: d.assign(first=at(d["first"], "", 8)), {}, "1 row has no period in first_treated"),
+    "start in words for all": (lambda d: d.assign(first="never"), {}, r"16 rows have no period .* \(1 value, such as 'never' in 16 rows\)"),
+    "negative start": (lambda d: d.assign(first=at(d["first"], -1, 8)), {}, "1 row has no period in first_treated"),
+    "minus infinity": (lambda d: d.assign(first=at(d["first"], -np.inf, 8)), {}, "1 row has no period in first_treated"),
     "start as a date": (lambda d: d.assign(first=pd.Timestamp("2020-01-01")), {}, "first_treated='first' holds dates, not numbers"),
     "period as a date": (lambda d: d.assign(year=pd.Timestamp("2020-01-01")), {}, "period='year' holds dates, .*Number the periods"),
     "quarters": (
@@ -60,9 +69,9 @@ REFUSALS: dict[str, Refusal] = {
         {},
         "period='year' holds values that are no finite numbers, in 16 of 16",
     ),
-    "missing period": (lambda d: d.assign(year=at(d.year, np.nan)), {}, "1 rows have no period"),
+    "missing period": (lambda d: d.assign(year=at(d.year, np.nan)), {}, "1 row has no period in column"),
     "infinite period": (lambda d: d.assign(year=at(d.year, np.inf)), {}, "no finite numbers, in 1 of 16"),
-    "missing place": (lambda d: d.assign(place=at(d.place, None)), {}, "1 rows have no cluster"),
+    "missing place": (lambda d: d.assign(place=at(d.place, None)), {}, "1 row has no cluster in column"),
     "outcome in words": (lambda d: d.assign(rate="high"), {}, "outcome='rate' .*no finite numbers, in 16 of 16 rows. Code it"),
     "suppressed outcome": (lambda d: d.assign(rate=at(d.rate, "c")), {}, "no finite numbers, in 1 of 16 rows. .*missing values as nan"),
     "infinite outcome": (lambda d: d.assign(rate=at(d.rate, np.inf)), {}, "no finite numbers, in 1 of 16"),
@@ -91,6 +100,23 @@ def test_a_message_counts_outcomes_and_does_not_show_them() -> None:
     with pytest.raises(sw.DataError) as caught:
         read(panel().assign(rate=at(panel().rate, NAME)))
     assert NAME not in str(caught.value)
+
+
+CHILDREN: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
+    "two rows": lambda d: pd.concat([d, d]),
+    "two spellings": lambda d: d.assign(place=d.place.mask(d.year > 2019, d.place.str.upper())),
+    "changing start": lambda d: d.assign(first=d.year),
+    "names as starts": lambda d: d.assign(first=d.place),
+}
+
+
+@pytest.mark.parametrize("name", CHILDREN)
+def test_a_panel_of_children_shows_nobody(name: str) -> None:
+    """Thirty children as clusters, four rows each: no name is in the message."""
+    children = pd.concat([panel().assign(place=lambda d, i=i: f"{NAME} {i} " + d.place) for i in range(8)], ignore_index=True)
+    with pytest.raises(sw.DataError) as caught:
+        read(CHILDREN[name](children))
+    assert "jane" not in str(caught.value).casefold()
 
 
 @pytest.mark.parametrize("never", [0, 0.0, "0", np.nan, None, np.inf, "inf", pd.NA])

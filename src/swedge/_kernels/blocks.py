@@ -63,7 +63,8 @@ class BlockModel:
     """A stack of problems. The first axis is R, or 1 where the same array serves all.
 
     ``y (R, B, M)``, ``x (R, p, B, M)``, 0 where a cell is not observed, ``copies (R, B)``: how many independent vectors share a block's
-    covariance, ``constant (R,)``: the log counts, ``total (R,)`` observations, `typical` reciprocals ``(R,)`` of cells' mean and harmonic mean count.
+    covariance, ``constant (R,)``: the log counts, ``total (R,)`` observations, `typical` reciprocals ``(R,)`` of cells' mean and harmonic
+    mean count.
     """
 
     y: Array
@@ -110,7 +111,7 @@ class BlockModel:
         return [slice(i, i + step) for i in range(0, self.size, step)]
 
     def evaluate(self, point: Array) -> At:
-        """The profiled criterion, -2 log (restricted) likelihood, at ``point (R, K)``."""
+        """The profiled criterion, -2 log (restricted) likelihood, at ``point (R or 1, K)``."""
         inverse, sound = inverse_factor(self.covariance.total(self.parameters.outward(point)))
         ys = (inverse @ self.y[..., None])[..., 0]
         xs = (inverse[:, None] @ self.x[..., None])[..., 0]
@@ -118,8 +119,8 @@ class BlockModel:
         root, definite = inverse_factor(columns @ columns.swapaxes(-1, -2) + self.scatter.sxx)
         half = (root @ ((columns @ ys.reshape((len(ys), -1, 1)))[..., 0] + self.scatter.sxy)[..., None])[..., 0]
         squares = np.maximum((ys**2).sum((-2, -1)) + self.scatter.syy - (half**2).sum(-1), np.finfo(float).tiny)
-        u = (root @ columns).reshape(xs.shape)
-        q = ys - (half[:, None, :] @ flat(u)).reshape(ys.shape)
+        u = (root @ columns).reshape((-1, *xs.shape[1:]))
+        q = ys - (half[:, None, :] @ flat(u)).reshape((-1, *ys.shape[1:]))
         log_det = self.constant - 2 * (self.copies * np.log(np.einsum("...mm->...m", inverse)).sum(-1)).sum(-1)
         criterion = profiled_criterion(squares, self.freedom, log_det, root, self.restricted)
         definite = definite & sound.all(-1)
@@ -203,8 +204,8 @@ def maximise_blocks(model: BlockModel) -> Minimum:
 
 def _best(model: BlockModel, group: Array) -> list[Array]:
     """The `BEST` points ``(R, K)`` of a group ``(S, R or 1, K)``."""
+    order = np.argsort([np.broadcast_to(model.evaluate(point).criterion, model.size) for point in group], axis=0)
     points = np.broadcast_to(group, (len(group), model.size, group.shape[-1]))
-    order = np.argsort([np.broadcast_to(model.evaluate(point).criterion, model.size) for point in points], axis=0)
     return [points[which, np.arange(model.size)] for which in order[:BEST]]
 
 

@@ -19,6 +19,8 @@ Pairs = dict[tuple[int, int], Array]
 
 # A decay is kept this far from 0 in its derivatives: next to 0, powers below 1 have no slope.
 LEAST_DECAY = 1e-8
+# Derivatives, scaled to length 1, whose Gram matrix has an eigenvalue below this are one direction short; decays are judged here.
+ALIKE, INTERIOR = 1e-8, 0.5
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,28 @@ class Covariance:
             return np.asarray(rho**lag)
         factor = lag if order == 1 else lag * (lag - 1)
         return np.where(factor == 0, 0.0, factor * np.maximum(rho, LEAST_DECAY) ** (lag - order))
+
+
+def entangled(covariance: Covariance, residual: Array | None) -> NDArray[np.bool_] | None:
+    """Which parameters the covariance of no replicate tells from the others, that of the `residual` ``(R, B, M, M)`` first if it is given.
+
+    None if one replicate tells all: first derivatives of its blocks, at ratios of 1 and an interior decay, are linearly independent.
+    """
+    first = _entangled(covariance.take(slice(0, 1)), None if residual is None else residual[:1])
+    return first if first is None else _entangled(covariance, residual)
+
+
+def _entangled(covariance: Covariance, residual: Array | None) -> NDArray[np.bool_] | None:
+    ratios = np.where(covariance.parameters.linear, 1.0, INTERIOR)[None]
+    directions = covariance.first(ratios) if residual is None else [residual, *covariance.first(ratios)]
+    columns = np.stack(np.broadcast_arrays(*directions), -1)
+    table = columns.reshape(len(columns), -1, columns.shape[-1])
+    gram = table.swapaxes(-1, -2) @ table
+    size = np.sqrt(np.maximum(np.einsum("rkk->rk", gram), np.finfo(float).tiny))
+    values, vectors = np.linalg.eigh(gram / size[:, :, None] / size[:, None, :])
+    if (values[:, 0] > ALIKE).any():
+        return None
+    return np.asarray(np.abs(vectors[0, :, 0]) > ALIKE**0.5)
 
 
 def _times(ratio: Array, shape: Array) -> Array:

@@ -17,6 +17,8 @@ Array = NDArray[np.float64]
 Slopes = tuple[Array, Array, Array]
 
 ROOT_HALF_PI = float(np.sqrt(np.pi / 2))
+# Linear predictors above this are taken as this much when a search strays there: products of their exponentials stay finite.
+HIGHEST = 200.0
 
 
 class Density(NamedTuple):
@@ -33,8 +35,12 @@ def _logit_slopes(y: Array, eta: Array) -> Slopes:
 
 
 def _rate_slopes(y: Array, eta: Array) -> Slopes:
-    mu = np.exp(eta)
+    mu = _exp(eta)
     return y - mu, mu, mu
+
+
+def _exp(eta: Array) -> Array:
+    return np.exp(np.minimum(eta, HIGHEST))
 
 
 def _mixed(y: Array, event: Slopes, none: Slopes) -> Slopes:
@@ -57,16 +63,16 @@ def _probit_slopes(y: Array, eta: Array) -> Slopes:
 
 def _cloglog_slopes(y: Array, eta: Array) -> Slopes:
     """With ``t = exp(eta)``, ``g = t / (exp(t) - 1)``: an event has ``g``, ``h = g (1 - t - g)`` and ``h (1 - t - 2g) - g t``."""
-    t = np.exp(eta)
-    g = t / np.expm1(t)
-    g = np.where(t > 0, g, 1.0)
+    t = _exp(eta)
+    g = np.divide(t * np.exp(-t), -np.expm1(-t), out=np.ones_like(t), where=t > 0)
     bend = g * (1 - t - g)
     return _mixed(y, (g, bend, bend * (1 - t - 2 * g) - g * t), (-t, -t, -t))
 
 
 def _log_slopes(y: Array, eta: Array) -> Slopes:
-    mu = np.where(eta < 0, np.exp(eta), np.nan)
-    odds = mu / (1 - mu)
+    below = np.where(eta < 0, eta, np.nan)
+    mu = np.exp(below)
+    odds = mu / -np.expm1(below)
     bend = odds * (1 + odds)
     return _mixed(y, (np.ones_like(mu), np.zeros_like(mu), np.zeros_like(mu)), (-odds, -bend, -bend * (1 + 2 * odds)))
 
@@ -80,6 +86,11 @@ def _weighted(event: Callable[[Array], Array], none: Callable[[Array], Array]) -
     return value
 
 
+def _log_of_event(eta: Array) -> Array:
+    t = _exp(eta)
+    return np.log(-np.expm1(-t), out=np.array(eta, dtype=np.float64), where=t > 0)
+
+
 def _log_of_none(eta: Array) -> Array:
     return np.log(-np.expm1(np.where(eta < 0, eta, np.nan)))
 
@@ -87,7 +98,7 @@ def _log_of_none(eta: Array) -> Array:
 DENSITIES = {
     ("binomial", "logit"): Density(lambda y, eta: y * eta - np.logaddexp(0, eta), _logit_slopes),
     ("binomial", "probit"): Density(_weighted(special.log_ndtr, lambda eta: special.log_ndtr(-eta)), _probit_slopes),
-    ("binomial", "cloglog"): Density(_weighted(lambda eta: np.log(-np.expm1(-np.exp(eta))), lambda eta: -np.exp(eta)), _cloglog_slopes),
+    ("binomial", "cloglog"): Density(_weighted(_log_of_event, lambda eta: -_exp(eta)), _cloglog_slopes),
     ("binomial", "log"): Density(_weighted(lambda eta: eta, _log_of_none), _log_slopes),
-    ("poisson", "log"): Density(lambda y, eta: y * eta - np.exp(eta), _rate_slopes),
+    ("poisson", "log"): Density(lambda y, eta: y * eta - _exp(eta), _rate_slopes),
 }

@@ -61,15 +61,20 @@ def small_inverse(m: Array) -> tuple[Array, Array]:
     """
     k = m.shape[-1]
     if k == 1:
-        return 1 / m, np.asarray(np.log(m[..., 0, 0]))
+        det = _positive_or_nan(m[..., 0, 0])
+        return 1 / det[..., None, None], np.asarray(np.log(det))
     if k == 2:
-        det = m[..., 0, 0] * m[..., 1, 1] - m[..., 0, 1] ** 2
+        det = _positive_or_nan(m[..., 0, 0] * m[..., 1, 1] - m[..., 0, 1] ** 2)
         turned = np.stack([m[..., 1, 1], -m[..., 0, 1], -m[..., 0, 1], m[..., 0, 0]], -1).reshape(m.shape)
         return turned / det[..., None, None], np.asarray(np.log(det))
     sign, logdet = np.linalg.slogdet(_identity_unless(np.asarray(np.isfinite(m).all((-2, -1))), m))
     sound = np.asarray(np.isfinite(m).all((-2, -1)) & (sign > 0))
     inverse = np.linalg.inv(_identity_unless(sound, m))
     return np.asarray(np.where(sound[..., None, None], inverse, np.nan)), np.asarray(np.where(sound, logdet, np.nan))
+
+
+def _positive_or_nan(value: Array) -> Array:
+    return np.where(value > 0, value, np.nan)
 
 
 def stacked(array: Array, lead: tuple[int, ...], tail: int) -> Array:

@@ -38,11 +38,23 @@ class WorkingModel(NamedTuple):
 
 
 class LinearRobust(NamedTuple):
-    """``covariance (..., K, K)``, Satterthwaite ``df (..., K)`` under errors of equal variance, ``residual (..., I, T)``."""
+    """``covariance (..., K, K)``, Satterthwaite ``df (..., K)`` under errors of equal variance, ``residual (..., I, T)``.
+
+    ``alone (..., K)`` is the squared length of the weights along directions in which the working model fits one cluster exactly, over
+    their whole squared length: residuals are 0 there, and the variance does not see that share of the error.
+    """
 
     covariance: Array
     df: Array
     residual: Array
+    alone: Array
+
+
+class _Corrected(NamedTuple):
+    """``bent (..., K, I, T)``, the weights by which residuals count, and the share ``alone (..., K)`` that none of them sees."""
+
+    bent: Array
+    alone: Array
 
 
 class _Basis(NamedTuple):
@@ -72,11 +84,11 @@ def linear_robust(kind: str, weights: Array, y: Array, model: WorkingModel) -> L
     """
     basis = _basis(model)
     residual = _residual(basis, y)
-    bent = _corrected(kind, weights, basis)
+    bent, alone = _corrected(kind, weights, basis)
     pulls = (bent * residual[..., None, :, :]).sum(-1)
     informed = (np.abs(weights).sum((-3, -1)) > 0).sum(-1)[..., None, None]
     factor = informed / np.maximum(informed - 1, 1) if kind == "CR1" else 1.0
-    return LinearRobust(factor * (pulls @ pulls.swapaxes(-1, -2)), _satterthwaite(bent, basis), residual)
+    return LinearRobust(factor * (pulls @ pulls.swapaxes(-1, -2)), _satterthwaite(bent, basis), residual, alone)
 
 
 def _basis(model: WorkingModel) -> _Basis:
@@ -93,14 +105,16 @@ def _residual(basis: _Basis, y: Array) -> Array:
     return np.asarray(y - basis.constant * (basis.constant * y).sum(-1, keepdims=True) - fitted)
 
 
-def _corrected(kind: str, weights: Array, basis: _Basis) -> Array:
-    """``A_i w_i``, ``(..., K, I, T)``; directions that the working model fits exactly are left out."""
+def _corrected(kind: str, weights: Array, basis: _Basis) -> _Corrected:
+    """``A_i w_i``; directions that the working model fits exactly are left out, and counted."""
     own = basis.constant[..., :, None] * basis.constant[..., None, :] + basis.rest @ basis.rest.swapaxes(-1, -2)
     values, vectors = np.linalg.eigh(np.eye(own.shape[-1]) - own)
     kept = values > ALONE
     h = np.where(kept, CORRECTIONS[kind](np.where(kept, values, 1.0)), 0.0)
-    turn = (vectors * h[..., None, :]) @ vectors.swapaxes(-1, -2)
-    return np.asarray((turn[..., None, :, :, :] @ weights[..., None])[..., 0])
+    turned = (vectors.swapaxes(-1, -2)[..., None, :, :, :] @ weights[..., None])[..., 0]
+    bent = (vectors[..., None, :, :, :] @ (h[..., None, :, :] * turned)[..., None])[..., 0]
+    lost, whole = ((part**2).sum((-2, -1)) for part in (np.where(kept[..., None, :, :], 0.0, turned), weights))
+    return _Corrected(np.asarray(bent), np.asarray(lost / np.where(whole > 0, whole, 1.0)))
 
 
 def _satterthwaite(bent: Array, basis: _Basis) -> Array:

@@ -18,8 +18,9 @@ Array = NDArray[np.float64]
 EDGE = 1e-6
 # lme4's threshold for a singular fit is 1e-4 on the relative standard deviation.
 SINGULAR = 1e-8
-# Searches start from so many sizes of ratio, between these multiples of the least and the greatest that cells can show, and from decays.
-AMOUNTS, LOWEST, HIGHEST = 4, 0.1, 100.0
+# Searches start from ratios between these multiples of the least and the greatest that cells can show, and from these decays: so many sizes
+# of up to two ratios, and fewer of more, whose combinations multiply.
+LOWEST, HIGHEST, SIZES, FEWER_SIZES = 0.1, 100.0, 6, 4
 DECAYS = (0.02, 0.1, 0.5, 0.9, 0.98)
 
 
@@ -96,8 +97,10 @@ class Parameters:
         `least` and `most` ``(R,)`` are the reciprocals of a large and of a small cell's count: ratios that data can tell from zero.
         """
         low, high = np.log(LOWEST * least), np.log(HIGHEST * most)
-        amounts = np.exp(low + np.linspace(0, 1, AMOUNTS)[:, None] * (high - low))
-        grid = np.stack([np.stack(choice, -1) for choice in product(amounts, repeat=self.ratios - self.correlated)])
+        variances = self.ratios - self.correlated
+        amounts = np.exp(low + np.linspace(0, 1, SIZES if variances < 3 else FEWER_SIZES)[:, None] * (high - low))
+        choices = np.array(list(product(range(len(amounts)), repeat=variances)), dtype=np.int64)
+        grid = np.moveaxis(amounts[choices], -2, -1)
         corners = product((-0.8, 0.0, 0.8) if self.correlated else (0.0,), DECAYS if self.decay else (0.0,))
         return [self._from_variances(grid, correlation, decay) for correlation, decay in corners]
 

@@ -3,8 +3,8 @@
 For one contrast both approximations are ``df = 2 v^2 / (g' W g)``, `v` its variance, `g` the gradient of `v` in the variance parameters
 and `W` their covariance: from observed information for Satterthwaite, from expected information for Kenward-Roger, which also inflates `v`.
 Kenward-Roger is of first order in the covariance: where a decay is estimated, the term in second derivatives of the covariance is left out.
-It depends on how the decay is written, and diverges as a decay over a lag below 2 comes to 0; without it no parametrisation matters, and the
-adjusted variance is never below `v`.
+It depends on how the decay is written, and diverges as a decay over a lag below 2 comes to 0. Without it no parametrisation matters, and
+the adjusted variance is never below `v`.
 
 References
 ----------

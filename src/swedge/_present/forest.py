@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,13 +50,14 @@ def draw_forest(labels: Sequence[str], estimates: Array, limits: Array, xlabel: 
     return axes
 
 
-def add_ratios(axes: Axes, label: str) -> Axes:
-    """Write ratios along the top of axes whose values are their logarithms."""
-    low, high = axes.get_xlim()
+def add_ratios(axes: Axes, label: str, side: Literal["top", "right"] = "top") -> Axes:
+    """Write ratios along the top, or on the right, of axes whose values are their logarithms."""
+    low, high = axes.get_xlim() if side == "top" else axes.get_ylim()
     ratios = [ratio for ratio in (SHORT if high - low < np.log(10) else LONG) if low < np.log(ratio) < high]
-    top = axes.secondary_xaxis("top")
-    top.set_xticks([float(np.log(ratio)) for ratio in ratios], [f"{ratio:g}" for ratio in ratios])
-    top.set_xlabel(label)
+    at, shown = [float(np.log(ratio)) for ratio in ratios], [f"{ratio:g}" for ratio in ratios]
+    along = axes.secondary_xaxis("top").xaxis if side == "top" else axes.secondary_yaxis("right").yaxis
+    along.set_ticks(at, shown)
+    along.set_label_text(label)
     return axes
 
 

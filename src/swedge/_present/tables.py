@@ -51,6 +51,17 @@ def format_p(p: float) -> str:
     return "<.001" if p < 0.001 else "1" if p >= 0.99995 else f"{p:.4f}".lstrip("0") or "0"
 
 
+def percent(level: float) -> str:
+    """A confidence level without idle decimals.
+
+    Examples
+    --------
+    >>> percent(0.95), percent(1 - 1 / 12), percent(0.999)
+    ('95%', '91.7%', '99.9%')
+    """
+    return f"{100 * level:.1f}".removesuffix(".0") + "%"
+
+
 def text_table(frame: Frame) -> str:
     """Aligned columns for a terminal; numbers to the right, words to the left.
 

@@ -80,7 +80,8 @@ Estimand = PTE | LTE | TATE
 def _exposures(terms: Sequence[str]) -> list[int]:
     known = [int(term.split()[1]) for term in terms if term.startswith("exposure ")]
     if not known:
-        raise DesignError("An estimand over exposure times needs effect=ByExposure(); this model has one treatment effect.")
+        has = f"{len(terms)} effects by {terms[0].split()[0]}" if len(terms) > 1 else "one treatment effect"
+        raise DesignError(f"An estimand averages effects over exposures; this model has {has}. Write effect=ByExposure(), or no estimand.")
     return known
 
 

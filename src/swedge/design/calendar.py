@@ -12,12 +12,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from swedge.errors import DataError, DesignError, listing
+from swedge.errors import DataError, DesignError, counted, listing, offending
 
 DateLike = dt.date | str | np.datetime64
 Dates = tuple[dt.date, ...]
 
 _ISO = re.compile(r"\d{4}-\d{2}-\d{2}")
+_BRITISH = re.compile(r"\d{1,2}[/.-]\d{1,2}[/.-]\d{4}.*")
 _YEARS = range(1800, 2200)
 _DAY = dt.timedelta(days=1)
 
@@ -131,18 +132,24 @@ def _as_column(dates: Any) -> Any:
     return [dates] if isinstance(dates, (str, dt.date, np.datetime64)) else dates
 
 
+def _looks_british(values: Sequence[object]) -> bool:
+    return all(isinstance(value, str) and _BRITISH.fullmatch(value.strip()) for value in values)
+
+
 def _read_column(column: pd.Series[Any]) -> pd.Series[Any]:
     values: Sequence[object] = column.astype(object).tolist()
     numbers = [value for value in values if isinstance(value, (int, float, np.number)) and value == value]
     if numbers:
         raise DataError(
-            f"{len(numbers)} of {len(values)} dates are numbers: {listing(numbers)}. Convert spreadsheet serial dates first, with their"
-            " own origin, by pandas.to_datetime(column, unit='D', origin='1899-12-30')."
+            f"{len(numbers)} of {counted(len(values), 'date', 'dates')} {'is a number' if len(numbers) == 1 else 'are numbers'}"
+            f" ({offending(numbers)}). Convert spreadsheet serial dates first, with their own origin, by"
+            " pandas.to_datetime(column, unit='D', origin='1899-12-30')."
         )
     read = pd.to_datetime(column.astype(object), format="%Y-%m-%d", errors="coerce")
-    wrong = [repr(value) for value, lost in zip(values, read.isna() & column.notna(), strict=True) if lost]
+    wrong = [value for value, lost in zip(values, read.isna() & column.notna(), strict=True) if lost]
     if wrong:
         raise DataError(
-            f"{len(wrong)} of {len(values)} dates cannot be read: {listing(wrong)}. Write year-month-day or convert by pandas.to_datetime."
+            f"{len(wrong)} of {counted(len(values), 'date', 'dates')} cannot be read ({offending(wrong)}). Write year-month-day, such as"
+            f" '2020-09-01', or convert by pandas.to_datetime{', with dayfirst=True' if _looks_british(wrong) else ''}."
         )
     return read

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from swedge.design.enumeration import CELLS, Ints, Layout, Ranks, all_ranks, distinct_ranks, unrank
 from swedge.design.validation import seed_number, spell, whole
-from swedge.errors import DesignError, listing, nearest
+from swedge.errors import DesignError, counted, listing, nearest, offending
 
 ENUMERATION_LIMIT = 2_000_000
 """Longest list of allocations that is made at once."""
@@ -169,9 +169,11 @@ def checked_covariates(frame: object, clusters: Sequence[str], weights: object) 
 
 
 def _refuse_other_clusters(named: list[str], clusters: Sequence[str]) -> None:
-    unknown = [f"{name!r} is not a cluster.{nearest(name, clusters)}" for name in named if name not in set(clusters)]
+    others = [name for name in named if name not in set(clusters)]
+    hints = "".join(dict.fromkeys(nearest(name, clusters) for name in others[:3]))
+    unknown = [f"{counted(len(others), 'row is', 'rows are')} named after no cluster ({offending(others)}){hints}"] if others else []
     missing = [f"{name!r} has no row" for name in clusters if name not in set(named)]
-    twice = [f"{name!r} has {named.count(name)} rows" for name in dict.fromkeys(named) if named.count(name) > 1]
+    twice = [f"{name!r} has {named.count(name)} rows" for name in clusters if named.count(name) > 1]
     if offenders := unknown + missing + twice:
         raise DesignError(f"covariates needs one row for each cluster, with its name as index: {listing(offenders)}.")
 

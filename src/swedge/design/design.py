@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+import numpy as np
+import pandas as pd
+
 from swedge._present.wedge import wedge
 from swedge.design import record
 from swedge.design.calendar import DateLike, as_date
@@ -89,7 +92,8 @@ class Design(Constructors):
         Raises
         ------
         DesignError
-            If a cluster is missing or unknown, or the strata or the constraint do not permit the allocation.
+            If this is no mapping of clusters to whole numbers, a cluster is missing or unknown, or the strata or the constraint do not
+            permit the allocation.
 
         Examples
         --------
@@ -99,7 +103,7 @@ class Design(Constructors):
         from swedge.design.allocation import Allocation, Draw  # as in randomise
 
         given = self._by_cluster(sequences)
-        sequence = self._require([whole(given[name], f"The sequence of {name!r}") for name in self.clusters])
+        sequence = self._require([self._number(name, given[name]) for name in self.clusters])
         return Allocation(self, sequence, Draw.now(None, self.number_of(sequence)))
 
     def allocate_dates(self, go_live: Mapping[str, DateLike]) -> Allocation:
@@ -127,7 +131,21 @@ class Design(Constructors):
             )
         return self.allocate({name: steps[day] for name, day in given.items()})
 
+    def _number(self, name: str, sequence: object) -> int:
+        if isinstance(sequence, (str, dt.date, np.datetime64)):
+            raise DesignError(
+                f"The sequence of {name!r} is {sequence!r}. allocate takes whole numbers, and sequences count from 0 to"
+                f" {self.n_sequences - 1}; for go-live dates use allocate_dates."
+            )
+        return whole(sequence, f"The sequence of {name!r}")
+
     def _by_cluster(self, given: Mapping[str, Value]) -> dict[str, Value]:
+        if not isinstance(given, (Mapping, pd.Series)):
+            raise DesignError(
+                f"The allocation is a {type(given).__name__}, which does not say who goes when. Pass a mapping from every cluster: to its"
+                f" sequence (0 to {self.n_sequences - 1}) in allocate, such as {{{self.clusters[0]!r}: 0, ...}}, or to its go-live date in"
+                " allocate_dates."
+            )
         named = {str(name): value for name, value in given.items()}
         unknown = [f"{name!r} is not a cluster.{nearest(name, self.clusters)}" for name in named if name not in set(self.clusters)]
         missing = [f"{name!r} has none" for name in self.clusters if name not in named]

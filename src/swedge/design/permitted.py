@@ -173,7 +173,7 @@ class Permitted(Rollout):
 
     def _supply_offences(self, vector: Ints) -> list[str]:
         outside = [
-            f"{self.clusters[i]} takes sequence {vector[i]}, of {self.n_sequences}"
+            f"{self.clusters[i]} takes sequence {vector[i]}, and they count from 0 to {self.n_sequences - 1}"
             for i in np.flatnonzero((vector < 0) | (vector >= self.n_sequences))
         ]
         if outside:

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from swedge._kernels.least_squares import varies
-from swedge.errors import DataError, FitError, Status
-from swedge.estimate.result import Estimate
+from swedge.errors import DataError, FitError, Status, described, listing
+from swedge.estimate.result import ONE_CLUSTER, ONE_CLUSTER_SHARE, Estimate
 from swedge.trial import Trial
 
 if TYPE_CHECKING:
@@ -63,16 +63,51 @@ def refuse_failed(estimate: Estimate, who: str, aliases: Callable[[], str] = str
     """The estimate, unless it is a single one that failed; `aliases` names the columns of one that lacks rank."""
     if not np.ndim(estimate.status) and not Status(int(estimate.status)).usable:
         status = Status(int(estimate.status))
-        named = aliases() if status == Status.RANK_DEFICIENT else ""
+        named = aliases() if status == Status.RANK_DEFICIENT else _carried_alone(estimate) if status == Status.ONE_CLUSTER else ""
         raise FitError(f"{who} failed: {status.name.lower().replace('_', ' ')}. {status.advice}{named}")
     return estimate
 
 
+def _carried_alone(estimate: Estimate) -> str:
+    """Which of several effects single clusters carry."""
+    shares = np.ravel(estimate.details.get(ONE_CLUSTER_SHARE, ()))
+    named = [term for term, share in zip(estimate.terms, shares, strict=False) if share > ONE_CLUSTER]
+    if len(estimate.terms) < 2 or not named:
+        return ""
+    other = " FixedEffects(vcov='overdispersed') gives the rest as well." if len(named) < len(estimate.terms) else ""
+    return f" Of {len(estimate.terms)} effects this concerns {listing(named)}.{other}"
+
+
 def _check_trial(trial: object) -> None:
     if not isinstance(trial, Trial):
-        raise DataError(
-            f"An estimator fits a Trial, and this is a {type(trial).__name__}. Build one with Trial.from_frame or Trial.from_cells."
-        )
+        raise DataError(f"An estimator fits a Trial, and this is {described(trial)}. Build one with Trial.from_frame or Trial.from_cells.")
+
+
+def check_estimator(value: object) -> None:
+    """Refuse a class, a text or anything else that cannot fit.
+
+    Raises
+    ------
+    DataError
+        If `value` is no instance of an `Estimator`.
+    """
+    if not isinstance(value, Estimator):
+        example = value.__name__ if isinstance(value, type) and issubclass(value, Estimator) else "FixedEffects"
+        raise DataError(f"estimator is {described(value)}, not an Estimator that can fit. Pass for example {example}().")
+
+
+def check_pair(trial: object, estimator: object) -> None:
+    """Refuse what is no trial followed by an estimator.
+
+    Raises
+    ------
+    DataError
+        If the two are swapped, or one is something else.
+    """
+    if isinstance(trial, Estimator) and isinstance(estimator, Trial):
+        raise DataError(f"A trial comes first, then an estimator; here {described(trial)} comes first. Swap them.")
+    _check_trial(trial)
+    check_estimator(estimator)
 
 
 class LinearEstimator(Estimator):

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from swedge.errors import DataError, listing
+from swedge._present.tables import percent
+from swedge.errors import DataError, described, listing
 from swedge.estimate.result import RATIOS, SCALES, Estimate
 from swedge.estimate.test import TestResult
 
@@ -60,7 +61,7 @@ def forest(results: Mapping[str, Estimate | TestResult], ax: Axes | None = None)
 
     scale = _scale(_checked(results))
     rows = [row for label, result in results.items() for row in _rows(label, result)]
-    labels = [row.label if row.level == rows[0].level else f"{row.label}, {row.level:.1%} interval" for row in rows]
+    labels = [row.label if row.level == rows[0].level else f"{row.label}, {percent(row.level)} interval" for row in rows]
     axes = draw_forest(labels, np.array([row.estimate for row in rows]), np.array([row.limits for row in rows]), SCALES[scale], ax=ax)
     return add_ratios(axes, RATIOS[scale].capitalize()) if scale in RATIOS else axes
 
@@ -70,7 +71,7 @@ def _checked(results: object) -> Mapping[str, Estimate | TestResult]:
         raise DataError("forest takes a mapping from names to results, such as {'CR2': sw.FixedEffects().fit(trial)}.")
     for name, result in results.items():
         if not isinstance(result, Estimate | TestResult):
-            raise DataError(f"{name!r} is a {type(result).__name__}; expected what fit or run returns.")
+            raise DataError(f"{name!r} is {described(result)}; expected what fit or run returns.")
         if np.ndim(result.status):
             raise DataError(f"{name!r} is a stack of {np.size(result.status)} results; fit or test one trial to draw it.")
     return results

@@ -10,7 +10,8 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
-from swedge.errors import DataError, FitError, Status
+from swedge._present.tables import percent
+from swedge.errors import DataError, FitError, Status, listing
 from swedge.trial import Trial
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ COLUMNS = ("term", "estimate", "std_error", "statistic", "df", "p_value", "conf_
 
 # A cluster-robust variance is refused when single clusters fit more than this share of the contrast exactly, and noted above the second.
 ONE_CLUSTER, SOME_CLUSTER = 0.5, 0.01
+# The detail that holds this share for each term of a fit refused for it.
+ONE_CLUSTER_SHARE = "one_cluster_share"
 # A standard error below this share of the estimate is what rounding leaves of a fit without residuals.
 EXACT = 1e-10
 
@@ -88,7 +91,7 @@ class Estimate:
         """One line: what was estimated, by what, and how it went."""
         if np.ndim(self.status):
             return f"<Estimate: {np.size(self.status)} fits by {self.estimator}>"
-        shown = ", ".join(f"{v:.4g}" for v in np.ravel(self.estimate)[:3])
+        shown = ", ".join(f"{v:.4g}" for v in np.ravel(self.estimate)[:3]) + ", ..." * (len(self.terms) > 3)
         return f"<Estimate: {self.estimand} {shown} ({SCALES[self.scale]}) by {self.estimator}, {Status(int(self.status)).name.lower()}>"
 
     @property
@@ -112,8 +115,8 @@ class Estimate:
     def bands(self) -> Array:
         """Limits ``(K, 2)`` of one fit that hold for all terms together at `level`.
 
-        Every term has the same pointwise level, that at which correlated normal statistics are all inside, and its own df: a little cautious
-        where the terms' errors share their denominators, up to two points too narrow where they do not.
+        Every term has the same pointwise level, that at which correlated normal statistics are all inside, and its own df: a little
+        cautious where the terms' errors share their denominators, up to two points too narrow where they do not.
 
         Raises
         ------
@@ -159,7 +162,7 @@ class Estimate:
         from swedge._present.tables import text_table
 
         rows = self.tidy().drop(columns=["estimand", "estimator"])
-        head = f"{self.estimator}: {self.estimand} ({SCALES[self.scale]}), {self.level:.1%} interval"
+        head = f"{self.estimator}: {self.estimand} ({SCALES[self.scale]}), {percent(self.level)} interval"
         lines = [text_table(rows), *self._ratios(), *(f"Note: {note}" for note in self.notes), f"Methods: {self.methods}"]
         return "\n".join([head, *lines])
 
@@ -167,19 +170,22 @@ class Estimate:
         """Estimates on a log scale as the ratios that they are, of a single fit."""
         if np.ndim(self.status) or self.scale not in RATIOS:
             return []
-        noun, limits = RATIOS[self.scale], np.exp(self.conf_int.reshape(-1, 2))
-        shown = zip(self.terms, np.exp(np.ravel(self.estimate)), limits, strict=True)
-        return [f"As {noun}: " + "; ".join(f"{term} {value:.3g} ({low:.3g} to {high:.3g})" for term, value, (low, high) in shown)]
+        shown = zip(self.terms, as_ratios(self.estimate, self.conf_int), strict=True)
+        return [f"As {RATIOS[self.scale]}: " + "; ".join(f"{term} {ratio}" for term, ratio in shown)]
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Estimates with their intervals; effects by exposure or period as a curve with simultaneous bands."""
-        from swedge._present.forest import draw_forest
+        from swedge._present.forest import add_ratios, draw_forest
 
         _one(self)
-        if _along(self._parts().terms) and self.covariance is not None:
-            return self._parts()._curve(ax)
+        along = _along(self._parts().terms) and self.covariance is not None
         labels = list(self.terms) if len(self.terms) > 1 else [self.estimator]
-        return draw_forest(labels, np.ravel(self.estimate), self.conf_int.reshape(-1, 2), SCALES[self.scale], ax=ax)
+        axes = (
+            self._parts()._curve(ax)
+            if along
+            else draw_forest(labels, np.ravel(self.estimate), self.conf_int.reshape(-1, 2), SCALES[self.scale], ax=ax)
+        )
+        return add_ratios(axes, RATIOS[self.scale].capitalize(), "right" if along else "top") if self.scale in RATIOS else axes
 
     def _curve(self, ax: Axes | None) -> Axes:
         from swedge._present.effect_curve import draw_effect_curve
@@ -219,6 +225,16 @@ SCALES = {
 RATIOS = {scale: words.replace("log ", "") for scale, words in SCALES.items() if " log " in f" {words} "}
 
 
+def as_ratios(estimate: ArrayLike, conf_int: Array) -> list[str]:
+    """Estimates ``(K,)`` on a log scale, with their limits ``(K, 2)``, as the ratios that they are.
+
+    >>> as_ratios(np.log([0.5]), np.log([[0.25, 1.0]]))
+    ['0.5 (0.25 to 1)']
+    """
+    shown = zip(np.exp(np.ravel(estimate)), np.exp(conf_int.reshape(-1, 2)), strict=True)
+    return [f"{value:.3g} ({low:.3g} to {high:.3g})" for value, (low, high) in shown]
+
+
 def _one(estimate: Estimate) -> None:
     if np.ndim(estimate.status):
         raise DataError(f"This is a stack of {np.size(estimate.status)} fits; fit one trial to plot it.")
@@ -256,12 +272,14 @@ def assemble(
     lost = np.where(np.isfinite(variance).all(-1), Status.OK, Status.RANK_DEFICIENT)
     spent = ~(df > 0) | (variance <= EXACT**2 * estimate**2)
     bad = np.where(spent.any(-1), Status.NO_DEGREES_OF_FREEDOM, lost)
-    blind = np.zeros(1) if alone is None else np.nan_to_num(alone).max(-1)
-    bad = np.where(blind > ONE_CLUSTER, Status.ONE_CLUSTER, bad)
+    blind = np.zeros((1, len(terms))) if alone is None else np.nan_to_num(alone)
+    bad = np.where(blind.max(-1, initial=0.0) > ONE_CLUSTER, Status.ONE_CLUSTER, bad)
     code = np.where(status <= Status.SINGULAR, np.maximum(bad, status), status)
     usable = (code <= Status.SINGULAR)[:, None]
     arrays = [_shaped(np.where(usable, rows, np.nan), trial.shape) for rows in (estimate, np.sqrt(variance), df)]
     shown = {name: _shaped(rows[:, None], trial.shape) for name, rows in (details or {}).items()}
+    if len(terms) > 1 and (code == Status.ONE_CLUSTER).any():
+        shown[ONE_CLUSTER_SHARE] = _shaped(blind, trial.shape)
     return Estimate(
         terms=terms,
         estimate=arrays[0],
@@ -272,7 +290,7 @@ def assemble(
         estimator=wording.estimator,
         scale=wording.scale,
         methods=wording.methods,
-        notes=(*wording.notes, *_blind_spot(float(blind.max(initial=0.0)))),
+        notes=(*wording.notes, *_blind_spot(terms, blind.max(0, initial=0.0))),
         details=shown,
         covariance=_squared(np.where(usable[..., None], covariance, np.nan), trial.shape),
     )
@@ -283,11 +301,15 @@ def _squared(rows: Array, lead: tuple[int, ...]) -> Array:
     return np.broadcast_to(rows, (int(np.prod(lead)), *rows.shape[1:])).reshape((*lead, *rows.shape[1:])).copy()
 
 
-def _blind_spot(share: float) -> tuple[str, ...]:
-    if share <= SOME_CLUSTER:
+def _blind_spot(terms: tuple[str, ...], shares: Array) -> tuple[str, ...]:
+    """What shares ``(K,)`` of the contrasts a cluster-robust variance does not see."""
+    parts = [(term, share) for term, share in zip(terms, shares, strict=True) if share > SOME_CLUSTER]
+    if not parts:
         return ()
+    one = f"{parts[0][1]:.0%} of this effect"
+    what = listing([f"{share:.0%} of the effect {term!r}" for term, share in parts]) if len(terms) > 1 else one
     return (
-        f"{share:.0%} of this effect rests on cells that one cluster alone informs, and their error is not in the cluster-robust standard"
+        f"{what} rests on cells that one cluster alone informs, and their error is not in the cluster-robust standard"
         " error: it is too small.",
     )
 

@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from swedge._present.tables import format_p, percent
 from swedge.errors import DataError
-from swedge.estimate.estimator import Estimator
-from swedge.estimate.result import Estimate
+from swedge.estimate.estimator import Estimator, check_pair
+from swedge.estimate.result import RATIOS, SCALES, Estimate, as_ratios
 from swedge.trial import Trial
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class TestResult:
     """What a test says of one trial or a stack.
 
@@ -38,6 +39,10 @@ class TestResult:
         How many allocations the reference holds; 0 for a test without one.
     scale : str
         Scale of the estimate and the interval, as in `Estimate`.
+    estimator : str
+        What was tested.
+    methods : str
+        One sentence fit for a paper.
     """
 
     __test__ = False
@@ -58,6 +63,19 @@ class TestResult:
     notes: tuple[str, ...] = ()
     std_error: Array | None = None
     scale: str = "identity"
+    estimator: str = ""
+    methods: str = ""
+
+    def __repr__(self) -> str:
+        """One line: the test, of what, and its p."""
+        kind = type(self).__name__
+        if np.ndim(self.p_value):
+            return f"<{kind}: {np.size(self.p_value)} trials, {self._named}>"
+        return f"<{kind}: {self._named}: {float(self.estimate):.4g} ({SCALES[self.scale]}), p {format_p(float(self.p_value))}>"
+
+    @property
+    def _named(self) -> str:
+        return f"{self.test} by {self.estimator}" if self.estimator else self.test
 
     def rejects(self, alpha: float = 0.05) -> NDArray[np.bool_]:
         """Whether each replicate has p at most `alpha`; a failed fit does not."""
@@ -81,10 +99,20 @@ class TestResult:
         )
 
     def summary(self) -> str:
-        """The test in words, with its notes."""
+        """The test in words: its numbers, the ratio on a log scale, its notes, and one sentence of methods."""
         from swedge._present.tables import text_table
 
-        return "\n".join([text_table(self.tidy()), *(f"Note: {note}" for note in self.notes)])
+        idle = [name for name in ("min_p", "n_allocations") if not getattr(self, name)]
+        head = f"{self._named}: {SCALES[self.scale]}, {percent(self.level)} interval"
+        methods = [f"Methods: {self.methods}"] if self.methods else []
+        rows = text_table(self.tidy().drop(columns=["test", "level", *idle]))
+        return "\n".join([head, rows, *self._ratio(), *(f"Note: {note}" for note in self.notes), *methods])
+
+    def _ratio(self) -> list[str]:
+        """The estimate of a single test on a log scale as the ratio that it is."""
+        if np.ndim(self.p_value) or self.scale not in RATIOS:
+            return []
+        return [f"As {RATIOS[self.scale]}: {as_ratios(self.estimate, self.conf_int)[0]}"]
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """The reference distribution with the observed statistic."""
@@ -111,6 +139,7 @@ class WaldTest:
 
     def run(self, trial: Trial, estimator: Estimator) -> TestResult:
         """Fit and read the first term's p and interval."""
+        check_pair(trial, estimator)
         return self.read(estimator.fit(trial))
 
     def read(self, fit: Estimate) -> TestResult:
@@ -133,4 +162,6 @@ class WaldTest:
             notes=fit.notes,
             std_error=first(fit.std_error),
             scale=fit.scale,
+            estimator=fit.estimator,
+            methods=fit.methods,
         )

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from swedge.estimators.group_times import Pairs
+from swedge.estimators.group_times import GroupTimes, Pairs
 
 Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -35,7 +35,7 @@ class Averages(NamedTuple):
     """Parts: their ``terms (J,)`` and which effects each averages, ``member (J, K)``; and what the overall effect averages.
 
     That is effects ``after (K,)`` treatment alike by cluster ("cells"), or the parts that are ``counted (J,)``, by clusters ("groups") or
-    each alike ("parts").
+    each alike ("parts"); nothing at all ("none").
     """
 
     terms: tuple[str, ...]
@@ -59,6 +59,14 @@ def averages(aggregate: str, pairs: Pairs, periods: Sequence[Any], balance: int 
     return Averages(terms, (of == values[:, None]) & after, np.ones(len(values), dtype=bool), after, overall)
 
 
+def each(pairs: Pairs, periods: Sequence[Any]) -> Averages:
+    """Every group and time by itself, its clusters with different base periods averaged."""
+    first = np.append(True, (np.diff(pairs.group) > 0) | (np.diff(pairs.time) > 0))[: len(pairs.group)]
+    terms = tuple(f"group {periods[g]}, time {periods[t]}" for g, t in zip(pairs.group[first], pairs.time[first], strict=True))
+    member = np.cumsum(first) - 1 == np.arange(len(terms))[:, None]
+    return Averages(terms, member, np.ones(len(terms), dtype=bool), pairs.event >= 0, "none")
+
+
 def _dynamic(pairs: Pairs, periods: int, balance: int | None) -> Averages:
     kept = np.ones(len(pairs.group), dtype=bool)
     if balance is not None:
@@ -69,28 +77,36 @@ def _dynamic(pairs: Pairs, periods: int, balance: int | None) -> Averages:
 
 
 class Average(NamedTuple):
-    """Terms ``(J,)`` and the weights ``(..., J, K)`` of effects by group and time in them; None where nothing is averaged."""
+    """Terms ``(J,)`` and the weights ``(..., J, K)`` of effects by group and time in them, nan where a term has no effect."""
 
     terms: tuple[str, ...]
-    weights: Array | None
+    weights: Array
 
 
-def weigh(parts: Averages, size: Array) -> Average:
-    """Weights of the overall effect and of the parts, of group sizes ``(..., K)`` that are 0 where an effect is not identified."""
+def weigh(parts: Averages, size: Array, group_size: Array | None = None) -> Average:
+    """Weights of the overall effect and of the parts.
+
+    `size` ``(..., K)`` says how many clusters join each effect, 0 where it is not identified; `group_size`, how many of its group join any.
+    """
     below = _shares(parts.member, size)
-    above = _shares(parts.after[None], size) if parts.overall == "cells" else _top(parts, size)[..., None, :] @ np.nan_to_num(below)
+    if parts.overall == "none":
+        return Average(parts.terms, below)
+    top = _top(parts, size, size if group_size is None else group_size)
+    above = _shares(parts.after[None], size) if parts.overall == "cells" else top[..., None, :] @ np.nan_to_num(below)
     return Average(("overall", *parts.terms), np.concatenate([above, below], -2))
 
 
-def moved(parts: Averages, size: Array, effects: Array) -> Array:
-    """How much one more cluster of each effect's group moves the terms of `weigh`, ``(..., J, K)``; a cluster adds up its group's."""
-    below = _gradient(parts.member, size, effects)
+def moved(parts: Averages, found: GroupTimes, effects: Array) -> Array:
+    """How much one more cluster of each class moves the terms of `weigh`, ``(..., J, C)``."""
+    below = _gradient(parts.member, found.size, effects) @ found.joins
+    if parts.overall == "none":
+        return np.asarray(below)
     if parts.overall == "cells":
-        return np.concatenate([_gradient(parts.after[None], size, effects), below], -2)
-    top = np.nan_to_num(_top(parts, size))
+        return np.concatenate([_gradient(parts.after[None], found.size, effects) @ found.joins, below], -2)
+    top = np.nan_to_num(_top(parts, found.size, found.group_size))
     above = top[..., None, :] @ below
     if parts.overall == "groups":
-        above = above + _regrouped(parts.member, size, effects, top)
+        above = above + _regrouped(parts, found, effects, top)
     return np.concatenate([above, below], -2)
 
 
@@ -100,14 +116,13 @@ def _gradient(member: Flags, size: Array, effects: Array) -> Array:
     return np.asarray(held * (effects[..., None, :] - theta) / np.maximum((held * size[..., None, :]).sum(-1, keepdims=True), 1.0))
 
 
-def _regrouped(member: Flags, size: Array, effects: Array, top: Array) -> Array:
-    """The same for the overall effect's weights on groups, each group's spread over its effects."""
-    theta = (np.nan_to_num(_shares(member, size)) * effects[..., None, :]).sum(-1)
+def _regrouped(parts: Averages, found: GroupTimes, effects: Array, top: Array) -> Array:
+    """The same for the overall effect's weights on groups, ``(..., 1, C)``."""
+    theta = (np.nan_to_num(_shares(parts.member, found.size)) * effects[..., None, :]).sum(-1)
     about = theta - (top * theta).sum(-1, keepdims=True)
-    held = member & (size > 0)[..., None, :]
-    each = held / np.maximum(held.sum(-1, keepdims=True), 1)
-    clusters = (member * size[..., None, :]).max(-1).sum(-1, keepdims=True)
-    return np.asarray((about / np.maximum(clusters, 1.0))[..., None, :] @ each)
+    own = (parts.member[..., None] & (found.members > 0)[..., None, :, :]).any(-2)
+    clusters = (own * found.classes.clusters[..., None, :]).sum((-2, -1))[..., None]
+    return np.asarray((about / np.maximum(clusters, 1.0))[..., None, :] @ own)
 
 
 def _shares(member: Flags, size: Array) -> Array:
@@ -117,9 +132,9 @@ def _shares(member: Flags, size: Array) -> Array:
     return np.asarray(held / np.where(total > 0, total, np.nan))
 
 
-def _top(parts: Averages, size: Array) -> Array:
+def _top(parts: Averages, size: Array, group_size: Array) -> Array:
     """Weights ``(..., J)`` of parts in the overall effect; nan where none of them is left."""
-    clusters = (parts.member * size[..., None, :]).max(-1, initial=0.0)
+    clusters = (parts.member * (group_size * (size > 0))[..., None, :]).max(-1, initial=0.0)
     kept = clusters * parts.counted if parts.overall == "groups" else (clusters > 0) & parts.counted
     total = kept.sum(-1, keepdims=True)
     return np.asarray(kept / np.where(total > 0, total, np.nan))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from swedge._kernels.cohort_moments import Moments, class_covariance, moments
 from swedge.errors import DataError, listing
-from swedge.estimators.aggregation import Average, Averages, moved, weigh
+from swedge.estimators.aggregation import Average, Averages, each, moved, weigh
 from swedge.estimators.cohorts import Cohorts
 from swedge.estimators.difference import ROBUST, CellEffects, DifferenceInDifferences, TermNumbers
 from swedge.estimators.group_times import (
@@ -21,7 +21,6 @@ from swedge.estimators.group_times import (
     cell_slopes,
     for_cells,
     for_clusters,
-    of_group,
     plain,
     plain_influence,
     sides,
@@ -81,7 +80,7 @@ class ByGroupTime(DifferenceInDifferences):
         """The overall effect alone, or every group and time."""
         found = self._weighed(trial)
         average = self._average(trial, found)
-        first = average if average.weights is None else Average(("overall",), average.weights[..., :1, :])
+        first = Average(average.terms[:1], average.weights[..., :1, :]) if average.terms[0] == "overall" else average
         return self._expanded(trial, found, first)
 
     def _expanded(self, trial: Trial, found: GroupTimes, average: Average) -> CellEffects:
@@ -104,8 +103,7 @@ class ByGroupTime(DifferenceInDifferences):
             return super()._numbers(trial)._replace(notes=_notes(trial, self._weighed(trial)))
         known = self._influenced(trial)
         average = self._average(trial, known.found)
-        att = np.where(known.found.usable, known.att, 0.0 if average.weights is not None else np.nan)
-        estimate = att if average.weights is None else (average.weights * att[..., None, :]).sum(-1)
+        estimate = (average.weights * np.where(known.found.usable, known.att, 0.0)[..., None, :]).sum(-1)
         df = self._fixed(trial, np.empty(estimate.shape))
         notes = _notes(trial, known.found)
         return TermNumbers(average.terms, estimate, self._spread(trial, known, average), df, self._estimand(), notes)
@@ -119,20 +117,16 @@ class ByGroupTime(DifferenceInDifferences):
 
     def _about(self, trial: Trial, known: Influenced, average: Average) -> Array:
         """Mean influence of each class's clusters on the terms, ``(..., J, C)``."""
-        parts, found = self._averages(known.found.pairs, trial), known.found
-        if parts is None or average.weights is None:
-            return known.about
         about = average.weights @ known.about
         if not self._sizes_move():
             return np.asarray(about)
-        return np.asarray(about + moved(parts, found.size * found.usable, known.att) @ of_group(found.pairs, found.classes))
+        return np.asarray(about + moved(self._parts(known.found.pairs, trial), known.found, known.att))
 
     def _average(self, trial: Trial, found: GroupTimes) -> Average:
-        parts = self._averages(found.pairs, trial)
-        if parts is None:
-            named = zip(found.pairs.group, found.pairs.time, strict=True)
-            return Average(tuple(f"group {trial.periods[g]}, time {trial.periods[t]}" for g, t in named), None)
-        return weigh(parts, found.size * found.usable)
+        return weigh(self._parts(found.pairs, trial), found.size, found.group_size)
+
+    def _parts(self, pairs: Pairs, trial: Trial) -> Averages:
+        return self._averages(pairs, trial) or each(pairs, trial.periods)
 
 
 def _notes(trial: Trial, found: GroupTimes) -> tuple[str, ...]:
@@ -158,7 +152,7 @@ def _outcome(trial: Trial) -> Array:
     return trial.outcome if seen.all() else np.where(seen, trial.outcome, 0.0)
 
 
-def identified(found: Cohorts, pairs: Pairs, classes: Classes, controls: str, anticipation: int) -> tuple[GroupTimes, Flags, Flags]:
+def identified(found: Cohorts, pairs: Pairs, classes: Classes, controls: str) -> tuple[GroupTimes, Flags, Flags]:
     """Comparisons that have a treated cluster and a control.
 
     Raises
@@ -166,7 +160,7 @@ def identified(found: Cohorts, pairs: Pairs, classes: Classes, controls: str, an
     DataError
         If there is none.
     """
-    treated, control = sides(pairs, classes, controls, anticipation)
+    treated, control = sides(pairs, classes, controls)
     usable = plain(pairs, classes, treated, control).usable
     kept = np.asarray(usable.any(tuple(range(usable.ndim - 1))))
     if not (kept & (pairs.event >= 0)).any():

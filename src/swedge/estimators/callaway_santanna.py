@@ -33,7 +33,8 @@ class CallawaySantAnna(ByGroupTime):
     """Difference-in-differences of each group first treated together, in each period, and averages of them.
 
     The effect on group `g` in period `t` is its mean change since a period before treatment, minus the controls' mean change; every
-    cluster counts alike. A cluster without data in one of the two periods does not join that comparison.
+    cluster counts alike. A cluster without data in period `t` does not join that comparison; each has the base period that it is observed
+    in. In a stack of treatments the terms are those that some replicate identifies, nan in the others.
 
     Parameters
     ----------
@@ -48,7 +49,8 @@ class CallawaySantAnna(ByGroupTime):
         Before treatment, compare with the period before, or with the last period before treatment as after it. With "universal" the
         base period's own effect, 0 by definition, has no row.
     anticipation : int
-        Periods before the first treated one in which an effect may already show.
+        Observed periods before a cluster's first treated one in which an effect may already show; a transition that the design leaves out
+        is not counted.
     balance : int, optional
         With aggregate="dynamic", only groups observed at least so many periods after their first treated one, and effects up to there.
     covariates : tuple of str
@@ -118,8 +120,8 @@ class CallawaySantAnna(ByGroupTime):
 
     def _comparisons(self, trial: Trial) -> tuple[GroupTimes, Flags, Flags]:
         found = cohorts(trial)
-        classes = clusters_of(found) if self.covariates else classes_of(found)
-        return identified(found, pairs_of(found, self.base, self.anticipation), classes, self.controls, self.anticipation)
+        classes = (clusters_of if self.covariates else classes_of)(found, self.base, self.anticipation)
+        return identified(found, pairs_of(classes), classes, self.controls)
 
     def _averages(self, pairs: Pairs, trial: Trial) -> Averages | None:
         return None if self.aggregate is None else averages(self.aggregate, pairs, trial.periods, self.balance)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from swedge.assumptions import ByGroup, EffectCurve, Estimand, read_off, terms_of
+from swedge.errors import DesignError, described
 from swedge.trial import Trial
 
 Array = NDArray[np.float64]
@@ -25,7 +26,14 @@ class Effects(NamedTuple):
 
 
 def effects(trial: Trial, curve: EffectCurve, estimand: Estimand | None) -> Effects:
-    """The treatment part of a model and what is read off it."""
+    """The treatment part of a model and what is read off it.
+
+    Raises
+    ------
+    DesignError
+        If the curve or the estimand is a class, a text or something else.
+    """
+    _check_asked(curve, estimand)
     treatment, curve = _observed(trial), _placed(trial, curve)
     names, columns = curve.columns(treatment, trial.exposure)
     terms, contrasts = read_off(curve, estimand, names, treatment, trial.exposure)
@@ -40,10 +48,19 @@ def _label(terms: tuple[str, ...], columns: int) -> str:
 
 def separate_effects(trial: Trial, curve: EffectCurve, estimand: Estimand | None) -> Effects:
     """The treatment part of a model and each of the effects that `estimand` averages."""
+    _check_asked(curve, estimand)
     treatment, curve = _observed(trial), _placed(trial, curve)
     names, columns = curve.columns(treatment, trial.exposure)
     terms, contrasts = terms_of(curve, estimand, names, treatment, trial.exposure)
     return Effects(terms, columns, contrasts, "")
+
+
+def _check_asked(curve: object, estimand: object) -> None:
+    """Refuse classes and texts: a class has the methods that it gives, so the protocol alone lets it pass."""
+    if isinstance(curve, type) or not isinstance(curve, EffectCurve):
+        raise DesignError(f"effect is {described(curve)}, not an effect curve. Pass for example Constant() or ByExposure().")
+    if isinstance(estimand, type) or not (estimand is None or isinstance(estimand, Estimand)):
+        raise DesignError(f"estimand is {described(estimand)}, not an estimand. Pass for example TATE() or LTE(), or None.")
 
 
 def _placed(trial: Trial, curve: EffectCurve) -> EffectCurve:

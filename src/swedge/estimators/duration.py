@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from swedge._kernels.survival import followed_until, kaplan_meier, log_log_band, pseudo_observations
 from swedge.design import Allocation
-from swedge.errors import DataError, listing
+from swedge.errors import SMALL, DataError, listing
 from swedge.estimate import Estimate
 from swedge.estimators.followed import Followed, followed, trial_of
 from swedge.trial import Trial
@@ -93,7 +93,7 @@ class Duration:
     'identity'
     """
 
-    horizon: float = 730.0
+    horizon: float
     within: str = "cell"
     unit: str = "days"
 
@@ -161,7 +161,8 @@ class Duration:
         until = followed_until(curves)
         short = np.flatnonzero(until < self.horizon)
         if short.size:
-            raise DataError(_too_short(self, [labels[g] for g in short], len(labels), float(until.min())))
+            known = _not_one_persons(float(until.min()), rows.time)
+            raise DataError(_too_short(self, [labels[g] for g in short], len(labels), known))
         return pseudo_observations(curves, self.horizon)
 
     def _note(self, rows: Followed) -> str:
@@ -275,6 +276,14 @@ def _too_short(spec: Duration, short: list[str], groups: int, until: float) -> s
         f"Follow-up ends before the horizon of {spec.horizon:g} {spec.unit} in {len(short)} of {groups} groups that share a curve"
         f" ({listing(short)}), so mean time up to it is not known there. Use a horizon of {until:g} {spec.unit} or less.{pooled}"
     )
+
+
+def _not_one_persons(until: float, times: Array) -> float:
+    """A time up to which all are followed, rounded down where only few rows hold it: it would be their own."""
+    if (times == until).sum() > SMALL or until <= 0:
+        return until
+    size = 10.0 ** np.floor(np.log10(until))
+    return float(np.floor(until / size) * size)
 
 
 def _arms(rows: Followed, treatment: Array) -> list[Curve]:

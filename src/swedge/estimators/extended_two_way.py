@@ -89,7 +89,7 @@ class ExtendedTwoWay(DifferenceInDifferences):
         known = np.asarray(np.abs(combined @ fit.gram - contrasts) < APART).all(-1, keepdims=True)
         weights = np.where(known, combined, np.nan) @ fit.columns
         tables = weights.reshape((*weights.shape[:-1], *trial.n.shape[-2:]))
-        return CellEffects(found.terms, tables, found.estimand, notes_on(trial, cells, self.vcov))
+        return CellEffects(found.terms, tables, found.estimand, notes_on(trial, cells))
 
     def influence(self, trial: Trial) -> Array:
         """What each cluster adds to each term's error, ``(..., K, I)``, the small-sample factor among it."""

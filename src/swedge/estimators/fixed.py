@@ -174,6 +174,6 @@ class FixedEffects(Estimator):
         variance = (
             f"{self.vcov} cluster-robust" if self.vcov in ROBUST else {"model": "model-based", "overdispersed": "overdispersed"}[self.vcov]
         )
-        terms = f"fixed cluster and period effects{estimated(parts)}{adjusted_for(trial)}"
-        freedom = DF_WORDS[self.df_method]
-        return f"{model} regression with {terms}, {variance} standard errors and {freedom} degrees of freedom; {counted(trial)}."
+        terms = f"fixed cluster and period effects{estimated(parts)}"
+        freedom = f"{DF_WORDS[self.df_method]} degrees of freedom{adjusted_for(trial)}"
+        return f"{model} regression with {terms}, {variance} standard errors and {freedom}; {counted(trial)}."

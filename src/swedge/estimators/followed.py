@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 from swedge.design import Allocation
 from swedge.errors import DataError
 from swedge.trial import Trial
-from swedge.trial.columns import check_choice, numbers
+from swedge.trial.columns import INTERNAL, check_choice, numbers
 from swedge.trial.formula import names_in
 from swedge.trial.frame import Columns, complete, placed
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
 
-OUTCOME = "restricted time"
+OUTCOME = INTERNAL + "restricted time"
 
 
 @dataclass(frozen=True, eq=False)

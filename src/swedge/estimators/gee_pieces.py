@@ -84,9 +84,11 @@ def check_individuals(trial: Trial, correlation: Correlation, moments: str, disp
     scattered = trial.cells.within is not None or bool((trial.n <= 1).all())
     known = {"gaussian": scattered, "fractional": False}.get(trial.family, True)
     if not known and (dispersed or not stated(correlation)):
+        stating = "state the correlation, as in GEE(Exchangeable(0.05)), with a robust vcov such as 'KC'"
+        rows = "build the trial from rows, pass within= (the scatter inside cells), or "
         raise DataError(
-            f"How individuals vary and correlate cannot be told from the means of {trial.family} cells. Build a gaussian trial from rows or"
-            " pass within= (the scatter inside cells); or state the correlation, as in GEE(Exchangeable(0.05)), with a robust vcov."
+            f"How individuals vary and correlate cannot be told from the means of {trial.family} cells. What works:"
+            f" {'' if trial.family == 'fractional' else rows}{stating}."
         )
 
 

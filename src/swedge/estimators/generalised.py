@@ -103,12 +103,13 @@ class GeneralisedDiD(DifferenceInDifferences):
         overall = proportional(np.ones((1, known.shape[-1])), classes.member.sum((-2, -1)) * known)
         weights = np.einsum("...jp,...pit->...jit", overall, coefficients)
         notes = _unidentified(classes, known)
+        estimand = f"average effect on the treated, with {ALIKE[self.alike]}"
         if self.alike in ("constant", "cell"):
-            return CellEffects(("overall",), weights, "average effect on the treated", notes)
+            return CellEffects(("overall",), weights, estimand, notes)
         kept = np.asarray(known.reshape((-1, known.shape[-1])).any(0))
         parts = np.where(known[..., None, None], coefficients, np.nan)[..., kept, :, :]
         terms = ("overall", *(term for term, keep in zip(classes.terms, kept, strict=True) if keep))
-        return CellEffects(terms, np.concatenate([weights, parts], -3), f"average effect on the treated, with {ALIKE[self.alike]}", notes)
+        return CellEffects(terms, np.concatenate([weights, parts], -3), estimand, notes)
 
     def _precision(self, trial: Trial) -> Array:
         """Inverse covariance of cell means ``(..., I, T, T)``, 0 where a cell is not observed."""

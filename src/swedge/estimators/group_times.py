@@ -2,6 +2,7 @@
 
 A group is the clusters first treated in one period. Clusters of one group that are observed in the same periods form a class: without
 covariates they weigh alike, so that everything but their moments has the size of the classes. With covariates each cluster is a class.
+A class has base periods of its own: what one cluster lacks changes nothing for the others, nor for another allocation of a stack.
 """
 
 from __future__ import annotations
@@ -24,17 +25,20 @@ Index = NDArray[np.int64]
 class Classes(NamedTuple):
     """``label (..., I)`` of each cluster; of each class its first treated period ``start (..., C)``, and how many ``clusters (..., C)``.
 
-    ``seen (..., C, T)``: the periods in which its clusters are observed.
+    ``seen (..., C, T)``: the periods in which its clusters are observed. ``base (..., C, T)``: the period that each is compared with, -1
+    where none is. ``last (..., C)``: the last untreated period without anticipation, -1 where there is none.
     """
 
     label: Index
     start: Index
     seen: Flags
     clusters: Array
+    base: Index
+    last: Index
 
 
 class Pairs(NamedTuple):
-    """For each effect its ``group``, ``time`` and ``base`` period, ``(K,)``, counted from 0."""
+    """For each effect its ``group``, ``time`` and ``base`` period, ``(K,)``, counted from 0; classes of a group may differ in the base."""
 
     group: Index
     time: Index
@@ -58,19 +62,40 @@ class Pairs(NamedTuple):
 class GroupTimes(NamedTuple):
     """Effects by group and time as weights on changes.
 
-    ``share (..., K, C)`` is the weight of one cluster's change, 0 where an effect is not identified (``usable (..., K)``), and ``size
-    (..., K)`` how many clusters the group has.
+    ``share (..., K, C)`` is the weight of one cluster's change, 0 where an effect is not identified (``usable (..., K)``). ``joins (..., K,
+    C)`` is 1 where clusters of a class are the treated ones of an effect.
     """
 
     pairs: Pairs
     classes: Classes
     share: Array
     usable: Flags
-    size: Array
+    joins: Array
+
+    @property
+    def size(self) -> Array:
+        """How many treated clusters join each effect, ``(..., K)``."""
+        return np.asarray((self.joins * self.classes.clusters[..., None, :]).sum(-1))
+
+    @property
+    def members(self) -> Array:
+        """1 for each effect of a class's group ``(..., K, C)`` if the class joins some effect at or after treatment."""
+        own = self.classes.start[..., None, :] == self.pairs.group[:, None]
+        after = self.joins * (self.pairs.event >= 0)[:, None]
+        return np.asarray(own & (after > 0).any(-2, keepdims=True), dtype=np.float64)
+
+    @property
+    def group_size(self) -> Array:
+        """How many clusters of each effect's group join some effect at or after treatment, ``(..., K)``."""
+        return np.asarray((self.members * self.classes.clusters[..., None, :]).sum(-1))
 
 
-def classes_of(found: Cohorts) -> Classes:
-    """Clusters that start together and are observed in the same periods."""
+def classes_of(found: Cohorts, base: str = "universal", anticipation: int = 0) -> Classes:
+    """Clusters that start together and are observed in the same periods.
+
+    Their base is the last observed period before treatment and `anticipation` observed periods; before treatment it is the previous
+    observed one if "varying".
+    """
     seen = found.seen.reshape((-1, found.periods))
     start = np.broadcast_to(found.start, np.broadcast_shapes(found.start.shape, found.seen.shape[:-1]))
     pattern = np.zeros(len(seen), dtype=np.int64)
@@ -81,56 +106,54 @@ def classes_of(found: Cohorts) -> Classes:
     _, first, label = np.unique(start + (found.periods + 1) * pattern, return_index=True, return_inverse=True)
     label = label.reshape(start.shape)
     rows = np.broadcast_to(found.seen, (*start.shape, found.periods)).reshape((-1, found.periods))[first]
-    return Classes(label, start.ravel()[first], rows, counts(label, len(first)))
+    first_treated = start.ravel()[first]
+    return Classes(label, first_treated, rows, counts(label, len(first)), *_based(first_treated, rows, base, anticipation))
 
 
-def clusters_of(found: Cohorts) -> Classes:
+def clusters_of(found: Cohorts, base: str, anticipation: int) -> Classes:
     """Each cluster a class of its own."""
     alone = np.arange(found.start.shape[-1])
-    return Classes(alone, found.start, found.seen, np.ones(found.start.shape[-1]))
+    return Classes(alone, found.start, found.seen, np.ones(len(alone)), *_based(found.start, found.seen, base, anticipation))
 
 
-def pairs_of(found: Cohorts, base: str, anticipation: int) -> Pairs:
-    """Every group and time with its base period: the last one before anticipation; before treatment the previous one if "varying".
-
-    A period in which nobody of the group is observed, such as its transition into treatment, is passed over.
-    """
-    rows = []
-    for g in found.dates:
-        seen = _seen_periods(found, g)
-        last = max(seen[seen < g - anticipation], default=-1)
-        for t in seen if last >= 0 else ():
-            before = max(seen[seen < t], default=-1) if base == "varying" and t < g else last
-            if before >= 0 and before != t:
-                rows.append((g, t, before))
-    return Pairs(*np.array(rows, dtype=np.int64).reshape((-1, 3)).T)
+def pairs_of(classes: Classes) -> Pairs:
+    """Every group and time with the base periods of its classes."""
+    start = np.broadcast_to(classes.start, classes.seen.shape[:-1])[..., None]
+    rows = np.stack(np.broadcast_arrays(start, np.arange(classes.seen.shape[-1]), classes.base), -1)
+    return Pairs(*np.unique(rows[classes.base >= 0], axis=0).reshape((-1, 3)).T)
 
 
-def _seen_periods(found: Cohorts, group: int) -> Index:
-    """Periods in which some cluster of a group is observed."""
-    if found.seen.all():
-        return np.arange(found.periods)
-    ours = np.broadcast_to((found.start == group)[..., None], np.broadcast_shapes(found.seen.shape, (*found.start.shape, 1)))
-    return np.flatnonzero((found.seen & ours).any(tuple(range(found.seen.ndim - 1))))
+def _based(start: Index, seen: Flags, base: str, anticipation: int) -> tuple[Index, Index]:
+    """The `base` and `last` of `Classes`."""
+    at = np.arange(seen.shape[-1])
+    before = at < start[..., None]
+    never = start == len(at)
+    last = np.where(never, len(at) - 1, np.where(seen & before & ~run_up(start, seen, anticipation), at, -1).max(-1))
+    previous = np.roll(np.maximum.accumulate(np.where(seen, at, -1), -1), 1, -1)
+    previous[..., 0] = -1
+    own = np.where(before & (base == "varying"), previous, last[..., None])
+    return np.where(seen & ~never[..., None] & (last >= 0)[..., None] & (own != at), own, -1), last
 
 
-def sides(pairs: Pairs, classes: Classes, controls: str, anticipation: int) -> tuple[Flags, Flags]:
+def run_up(start: Index, seen: Flags, count: int) -> Flags:
+    """The last `count` observed periods before the first treated one, ``(..., T)``; none of clusters that are never treated."""
+    before = seen & (np.arange(seen.shape[-1]) < start[..., None]) & (start < seen.shape[-1])[..., None]
+    later = np.flip(np.cumsum(np.flip(before, -1), -1), -1)
+    return np.asarray(before & (later <= count))
+
+
+def sides(pairs: Pairs, classes: Classes, controls: str) -> tuple[Flags, Flags]:
     """Which classes are treated and which are controls in each comparison, ``(..., K, C)``: only those observed in both periods."""
-    periods = classes.seen.shape[-1]
     both = np.swapaxes(classes.seen[..., pairs.time] & classes.seen[..., pairs.base], -1, -2)
     start, group = classes.start[..., None, :], pairs.group[:, None]
-    later = start > (np.maximum(pairs.time, pairs.base) + anticipation)[:, None]
-    never = start == periods
+    own = (start == group) & (np.swapaxes(classes.base[..., pairs.time], -1, -2) == pairs.base[:, None])
+    never = start == classes.seen.shape[-1]
+    later = classes.last[..., None, :] >= np.maximum(pairs.time, pairs.base)[:, None]
     free = never | (later & (start != group)) if controls == "not_yet" else never
     if controls == "last":
         latest = np.max(np.where(classes.clusters > 0, classes.start, 0), -1)[..., None, None]
         free = (start == latest) & (never | later) & (start != group)
-    return both & (start == group), both & free
-
-
-def group_sizes(pairs: Pairs, classes: Classes) -> Array:
-    """How many clusters each effect's group has, ``(..., K)``."""
-    return np.asarray((of_group(pairs, classes) * classes.clusters[..., None, :]).sum(-1))
+    return both & own, both & free
 
 
 def plain(pairs: Pairs, classes: Classes, treated: Flags, control: Flags) -> GroupTimes:
@@ -138,7 +161,7 @@ def plain(pairs: Pairs, classes: Classes, treated: Flags, control: Flags) -> Gro
     ours, theirs = (_even(side, classes.clusters) for side in (treated, control))
     usable = np.asarray((ours > 0).any(-1) & (theirs > 0).any(-1))
     share = (ours - theirs) * usable[..., None]
-    return GroupTimes(pairs, classes, share, usable, group_sizes(pairs, classes))
+    return GroupTimes(pairs, classes, share, usable, np.asarray((ours > 0) & usable[..., None], dtype=np.float64))
 
 
 def _even(side: Flags, count: Array) -> Array:
@@ -172,12 +195,9 @@ def adjusted(found: GroupTimes, treated: Flags, control: Flags, x: Array, y: Arr
     return found._replace(share=share), influence
 
 
-def cell_slopes(found: GroupTimes, weights: Array | None) -> Array:
-    """Weights of cells by class, ``(..., J, C, T)``, of averages ``weights (..., J, K)`` of the effects; None keeps each effect."""
+def cell_slopes(found: GroupTimes, weights: Array) -> Array:
+    """Weights of cells by class, ``(..., J, C, T)``, of averages ``weights (..., J, K)`` of the effects."""
     steps = found.pairs.steps(found.classes.seen.shape[-1])
-    if weights is None:
-        shown = np.where(found.usable[..., None], found.share, np.nan)
-        return np.asarray(shown[..., None] * steps[:, None, :])
     change = np.swapaxes(found.share, -1, -2)
     return np.stack([(weights[..., j, None, :] * change) @ steps for j in range(weights.shape[-2])], -3)
 
@@ -194,10 +214,3 @@ def for_cells(by_class: Array, label: Index) -> Array:
 
 def _lifted(label: Index, axes: int) -> Index:
     return label.reshape((1,) * (axes - label.ndim) + label.shape)
-
-
-def of_group(pairs: Pairs, classes: Classes) -> Array:
-    """Which effects are those of a class's own group, ``(..., K, C)``."""
-    observed = np.asarray(classes.seen.any(-1))
-    own = (classes.start[..., None, :] == pairs.group[:, None]) & observed[..., None, :]
-    return np.asarray(own, dtype=np.float64)

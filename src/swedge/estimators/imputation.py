@@ -68,10 +68,10 @@ class Imputed(DifferenceInDifferences):
         found = averaged(cells, trial, self.aggregate)
         weights = freed(found.weights, cells.untreated[..., None, :, :])
         if not self.leads:
-            return CellEffects(found.terms, weights, found.estimand, notes_on(trial, cells, self.vcov))
+            return CellEffects(found.terms, weights, found.estimand, notes_on(trial, cells))
         before = tuple(f"event {-e}" for e in range(self.leads, 0, -1))
         parts = (weights[..., :1, :, :], self._leads(cells).weights, weights[..., 1:, :, :])
-        return CellEffects((found.terms[0], *before, *found.terms[1:]), _joined(parts), found.estimand, notes_on(trial, cells, self.vcov))
+        return CellEffects((found.terms[0], *before, *found.terms[1:]), _joined(parts), found.estimand, notes_on(trial, cells))
 
     def influence(self, trial: Trial) -> Array:
         """What each cluster adds to each term's error, ``(..., K, I)``."""

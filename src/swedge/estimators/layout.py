@@ -61,7 +61,7 @@ def grid_of(trial: Trial) -> Grid:
 def covariance_of(grid: Grid, structure: Structure) -> Covariance:
     """Shapes of each effect over the cells of each cluster, or of all clusters where exposure effects cross them."""
     names = [name for name in ratio_names(structure) if name not in ("cluster_period", "autocorrelation")]
-    lay = _crossed if "exposure" in names else _by_cluster
+    lay = _layout(structure)
     shapes = tuple(_shapes(grid)[name]() for name in names if name != "exposure")
     laid = [lay(shape) for shape in shapes]
     if "exposure" in names:
@@ -69,10 +69,19 @@ def covariance_of(grid: Grid, structure: Structure) -> Covariance:
     decays, own = structure.decay != "none", np.eye(grid.lag.shape[-1])
     fading = lay(grid.together * (1.0 if decays else own)) if "cluster_period" in structure.effects else None
     hidden = lay(own * ~grid.seen[..., None, :])
-    base = hidden if structure.decay == "all" else hidden + lay(grid.noise * own)
+    base = hidden if structure.decay == "all" else hidden + residual_of(grid, structure)
     fading_base = lay(grid.noise) if structure.decay == "all" else None
     repeats = laid_lag(grid, lay) if decays else None
     return Covariance(base, tuple(laid), structure.correlated, fading, fading_base, repeats)
+
+
+def residual_of(grid: Grid, structure: Structure) -> Array:
+    """What an independent residual adds to the cells of each block."""
+    return _layout(structure)(grid.noise * np.eye(grid.lag.shape[-1]))
+
+
+def _layout(structure: Structure) -> Callable[[Array], Array]:
+    return _crossed if "exposure" in structure.effects else _by_cluster
 
 
 def _shapes(grid: Grid) -> dict[str, Callable[[], Array]]:

@@ -18,7 +18,7 @@ from swedge._kernels.least_squares import fit_cells
 from swedge._kernels.smoothing import Smooth, generalised, smooth
 from swedge.assumptions import Structure, family_named
 from swedge.errors import DataError, FitError, listing, nearest
-from swedge.estimate import Estimator, LinearEstimator
+from swedge.estimate import Estimator, LinearEstimator, check_pair
 from swedge.estimators.closed_cohort import in_cohort
 from swedge.estimators.columns import (
     cluster_columns,
@@ -78,16 +78,11 @@ def check_one(trial: object, estimator: object) -> None:
     Raises
     ------
     DataError
-        If `trial` is no trial, or a stack.
-    FitError
-        If `estimator` is no estimator.
+        If `trial` is no trial, or a stack, or `estimator` is no estimator.
     """
-    if not isinstance(trial, Trial):
-        raise DataError(f"This takes a Trial, and was given a {type(trial).__name__}. Build one with Trial.from_frame or Trial.from_cells.")
-    if trial.shape:
+    check_pair(trial, estimator)
+    if isinstance(trial, Trial) and trial.shape:
         raise DataError(f"This is a stack of trials of shape {trial.shape}; take one with trial.replicate(0).")
-    if not isinstance(estimator, Estimator):
-        raise FitError(f"{estimator!r} is no estimator. Pass one, such as MixedModel() or FixedEffects().")
 
 
 def term_place(terms: tuple[str, ...], term: str | None) -> int:

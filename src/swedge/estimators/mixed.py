@@ -60,7 +60,9 @@ class MixedModel(Estimator):
     quadrature : int
         1 is Laplace's approximation; more points integrate over one random effect by adaptive Gauss-Hermite quadrature.
     df : {"kenward-roger", "satterthwaite", "clusters", "normal"}
-        The first two are for Gaussian outcomes. "clusters" is the number of clusters minus 2. "normal" has to be asked for.
+        The first two are for Gaussian outcomes. Kenward-Roger is of first order where a decay is estimated: the term in second derivatives
+        of the covariance, which diverges as a decay comes to 0, is left out, as with KR(FIRSTORDER) in SAS. "clusters" is the number of
+        clusters minus 2. "normal" has to be asked for.
     link : {"logit", "probit", "cloglog", "log"}, optional
         Of a binary or count outcome; the family's canonical link if left out.
     vcov : {"model", "CR0", "CR1", "CR2", "CR3"}
@@ -74,6 +76,8 @@ class MixedModel(Estimator):
     Hooper R, Teerenstra S, de Hoop E, Eldridge S (2016). Sample size calculation for stepped wedge and other longitudinal cluster
     randomised trials. Statistics in Medicine 35, 4718-4728.
     Kenward MG, Roger JH (1997). Small sample inference for fixed effects from restricted maximum likelihood. Biometrics 53, 983-997.
+    Kenward MG, Roger JH (2009). An improved approximation to the precision of fixed effects from restricted maximum likelihood.
+    Computational Statistics and Data Analysis 53, 2583-2595.
     Pustejovsky JE, Tipton E (2018). Small-sample methods for cluster-robust variance estimation and hypothesis testing in fixed effects
     models. Journal of Business and Economic Statistics 36, 672-683.
 
@@ -227,6 +231,10 @@ class MixedModel(Estimator):
             notes.append("Only cell means were given: each is taken as one observation weighted by its count.")
         return tuple(notes)
 
+    def _named_df(self) -> str:
+        decays = self.correlation.structure().decay != "none"
+        return ("first-order " if self.df == "kenward-roger" and decays else "") + DF_WORDS[self.df]
+
     def _named_variance(self) -> str:
         return f" {self.vcov} cluster-robust variance and" if self.robust else ""
 
@@ -240,5 +248,5 @@ class MixedModel(Estimator):
         return (
             f"{kind} with fixed period effects{estimated(parts)} and random"
             f" {random_terms(self.correlation.structure())}{adjusted_for(trial)}, fitted by {criterion},{self._named_variance()}"
-            f" {DF_WORDS[self.df]} degrees of freedom; {counted(trial)}."
+            f" {self._named_df()} degrees of freedom; {counted(trial)}."
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +11,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import optimize, stats
 
+from swedge._present.tables import percent
 from swedge.errors import DataError, FitError, listing, nearest
-from swedge.estimate import COLUMNS, Estimator
+from swedge.estimate import COLUMNS, Estimator, check_pair
 from swedge.estimators.columns import effects
 from swedge.estimators.coordinates import Coordinates, coordinates_of
 from swedge.estimators.mixed import MixedModel
@@ -42,6 +43,7 @@ class ProfileIntervals:
     curves : dict of str to ndarray (2, P)
         Values of each parameter, and by how much -2 log likelihood rises there.
     estimator, methods : str
+    notes : tuple of str
     """
 
     terms: tuple[str, ...]
@@ -51,10 +53,11 @@ class ProfileIntervals:
     curves: dict[str, Array]
     estimator: str
     methods: str
+    notes: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         """One line: what was profiled."""
-        return f"<ProfileIntervals: {', '.join(self.terms)} at {self.level:.1%}>"
+        return f"<ProfileIntervals: {', '.join(self.terms)} at {percent(self.level)}>"
 
     def tidy(self) -> pd.DataFrame:
         """One row a parameter, with the columns that every result has; a profile has no standard error."""
@@ -68,7 +71,8 @@ class ProfileIntervals:
         from swedge._present.tables import text_table
 
         rows = self.tidy()[["term", "estimate", "conf_low", "conf_high"]]
-        return "\n".join([f"Profile likelihood, {self.level:.1%} interval", text_table(rows), f"Methods: {self.methods}"])
+        notes = (f"Note: {note}" for note in self.notes)
+        return "\n".join([f"Profile likelihood, {percent(self.level)} interval", text_table(rows), *notes, f"Methods: {self.methods}"])
 
     def plot(self, term: str | None = None, ax: Axes | None = None) -> Axes:
         """The rise of -2 log likelihood over one parameter, the first if none is named.
@@ -128,6 +132,7 @@ def profile_intervals(trial: Trial, model: Estimator, level: float = 0.95, terms
     1   cluster      0.90      12.20
     2       icc      0.46       0.92
     """
+    check_pair(trial, model)
     if not isinstance(model, MixedModel) or trial.family != "gaussian":
         raise FitError(
             "Variances are profiled for a MixedModel of a Gaussian outcome; use LikelihoodRatioTest for effects of other models."
@@ -141,7 +146,8 @@ def profile_intervals(trial: Trial, model: Estimator, level: float = 0.95, terms
     fit = model.fit(trial)
     structure = model.correlation.structure()
     likelihood = gaussian_model(trial, effects(trial, model.effect, model.estimand), structure, model.reml)[0]
-    spaces = coordinates_of(likelihood, structure, {name: float(value) for name, value in fit.details["variances"].items()})
+    found = {name: float(value) for name, value in fit.details["variances"].items()}
+    spaces = coordinates_of(likelihood, structure, found)
     where = {term: space for space in spaces for term in space.names if term in space.own}
     chosen = tuple(where) if terms is None else tuple(terms)
     _check_terms(chosen, tuple(where))
@@ -149,13 +155,24 @@ def profile_intervals(trial: Trial, model: Estimator, level: float = 0.95, terms
     kind = "restricted likelihood" if model.reml else "likelihood"
     return ProfileIntervals(
         terms=chosen,
-        estimate=np.array([profile.shown(profile.best) for profile in profiles]),
+        estimate=np.array([np.nan if _undefined(profile.term, found) else profile.shown(profile.best) for profile in profiles]),
         conf_int=np.array([profile.shown(np.array(profile.limits)) for profile in profiles]),
         level=level,
         curves={profile.term: profile.curve() for profile in profiles},
         estimator="MixedModel profile",
         methods=f"Intervals of variances and correlations from the profile {kind}, all other parameters at their best.",
+        notes=tuple(f"{term} is not defined: {NO_SHARE}" for term in chosen if _undefined(term, found)),
     )
+
+
+NO_SHARE = (
+    "no variance between clusters is estimated, so there is nothing of which it could be a share. Its interval is what the data allow."
+)
+
+
+def _undefined(term: str, found: Mapping[str, float]) -> bool:
+    """Whether the estimate is a share of a variance that is 0."""
+    return term in ("cac", "lasting") and not found.get("cluster", 0.0) + found.get("cluster_period", 0.0)
 
 
 def _check_terms(asked: Iterable[str], known: tuple[str, ...]) -> None:

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from swedge._kernels.cohort_moments import moments
-from swedge._kernels.linear_robust import WorkingModel, linear_robust
+from swedge._kernels.linear_robust import WorkingModel
 from swedge._kernels.neyman import apart, efficient_slope, neyman, pooled, predicted_spread
 from swedge._kernels.two_way import freed
-from swedge.errors import FitError, listing, nearest
+from swedge.errors import DataError, FitError, listing, nearest
 from swedge.estimators.aggregation import ESTIMANDS, averages, weigh
 from swedge.estimators.by_group_time import identified
 from swedge.estimators.cohorts import Cohorts, cohorts
@@ -35,6 +35,10 @@ CHOICES: dict[str, tuple[str | None, ...]] = {
     "pool": (None, "never", "cohorts", "trial"),
 }
 CONTROLS = {"not_yet": "not-yet-treated", "last": "last-treated"}
+ASSUMED = (
+    "No design stands behind this panel: dates, and who is never treated, are assumed to be drawn by lot among all clusters. Otherwise"
+    " differences in level are taken for an effect; beta=1 needs parallel trends alone."
+)
 POOLED = {
     "cohorts": "Cohorts share one covariance of outcomes, pooled over their own means.",
     "trial": "The covariance of outcomes is that of all clusters, a constant effect taken out: cohorts are small.",
@@ -78,6 +82,8 @@ class RothSantAnna(DifferenceInDifferences):
     Every cohort is compared with clusters not treated yet. Where dates are drawn at random, any `beta` gives an unbiased estimate: 1 is
     difference-in-differences, 0 compares means after treatment alone, and the efficient one is a regression coefficient that the data
     give. A cluster's own level stays in the estimate unless `beta` is 1, so timing has to be random: parallel trends are not enough.
+    Comparators outside a trial's design were not randomised, and a difference in level between them and the trial would be taken for an
+    effect: with any other `beta` they are refused. In a panel without a design random timing is assumed, of never-treated clusters too.
 
     Parameters
     ----------
@@ -91,10 +97,11 @@ class RothSantAnna(DifferenceInDifferences):
     pool : {"never", "cohorts", "trial"}, optional
         Whose covariance of outcomes over periods `beta` and the Neyman variance are made of: each cohort's own, as published, which needs
         two clusters in each; one pooled over cohorts; or that of all clusters, a constant effect taken out. Left out: the first with 10
-        clusters in every cohort, else the second with 10 degrees of freedom, else the third; a note says which.
+        clusters in every cohort, else the second with 10 degrees of freedom in treated cohorts, else the third; a note says which.
     vcov : {"neyman", "adjusted", "CR0", "CR1", "CR2", "CR3"}
         "neyman" is the conservative variance over random timing, "adjusted" the same less what early outcomes predict of the effects'
-        spread. The cluster-robust ones count clusters' levels as error unless `beta` is 1: where levels differ much, CR2 is several times
+        spread. They take pooled cohorts, comparators among them, for equally noisy: with five treated clusters and ten comparators half as
+        noisy, 12% of true nulls are rejected at 5%. With comparators and ``beta=1`` prefer "CR2". The cluster-robust ones count clusters' levels as error unless `beta` is 1: where levels differ much, CR2 is several times
         too large. All take an estimated `beta` as known.
     df : {"clusters", "normal", "satterthwaite"}
         "normal" is as published; "satterthwaite" belongs to the cluster-robust variances.
@@ -104,7 +111,7 @@ class RothSantAnna(DifferenceInDifferences):
     FitError
         For a choice that does not exist, or where ``pool="never"`` meets a cohort of one cluster.
     DataError
-        If no clean comparison is left.
+        If no clean comparison is left, or a trial has comparators and `beta` is not 1.
 
     Notes
     -----
@@ -172,10 +179,13 @@ class RothSantAnna(DifferenceInDifferences):
         return CellEffects(found.compared.terms, found.cells, ESTIMANDS[KINDS[self.aggregate]])
 
     def _compared(self, trial: Trial) -> _Compared:
+        if self.beta != 1:
+            _check_randomised(trial)
         whole = _whole(cohorts(trial))
-        pairs = pairs_of(whole, "universal", 0)
+        classes = classes_of(whole)
+        pairs = pairs_of(classes)
         pairs = pairs if self.aggregate == "event" else pairs.take(pairs.event >= 0)
-        found, _, _ = identified(whole, pairs, classes_of(whole), self.controls, 0)
+        found, _, _ = identified(whole, pairs, classes, self.controls)
         average = weigh(averages(KINDS[self.aggregate], found.pairs, trial.periods), found.size * found.usable)
         later, earlier = (_placed(found, average.weights, at) for at in (found.pairs.time, found.pairs.base))
         held = found.classes.seen.any(-1) & (found.classes.start > 0)
@@ -187,13 +197,11 @@ class RothSantAnna(DifferenceInDifferences):
         cells = found.cells
         estimate = (cells * y[..., None, :, :]).sum((-2, -1))
         if self.vcov in ROBUST:
-            robust = linear_robust(self.vcov, cells, y, self.working_model(trial))
-            covariance, natural = robust.covariance, robust.df
+            covariance, df, alone = self._covariance(trial, cells, y)
         else:
-            covariance, natural = self._neyman(found), np.empty(estimate.shape)
-        df = natural if self.df == "satterthwaite" else self._fixed(trial, natural)
-        notes = self._told(trial, found)
-        return _that_vary(TermNumbers(found.compared.terms, estimate, covariance, df, ESTIMANDS[KINDS[self.aggregate]], notes))
+            covariance, df, alone = self._neyman(found), self._fixed(trial, np.empty(estimate.shape)), None
+        estimand, notes = ESTIMANDS[KINDS[self.aggregate]], self._told(trial, found)
+        return _that_vary(TermNumbers(found.compared.terms, estimate, covariance, df, estimand, notes, alone, cells))
 
     def _neyman(self, found: _Efficient) -> Array:
         compared, count = found.compared, found.compared.size
@@ -212,6 +220,7 @@ class RothSantAnna(DifferenceInDifferences):
         told = {
             f"{lost} clusters are not observed in every period and are left out.": lost > 0,
             f"{early} clusters are treated from the first period on and are left out.": early > 0,
+            ASSUMED: trial.design is None and self.beta != 1,
         }
         estimated = () if self.beta is not None or trial.shape else (_multiples(found),)
         return (*(note for note, holds in told.items() if holds), *(POOLED[how] for how in sorted(found.pooled)), *estimated)
@@ -233,14 +242,26 @@ def _that_vary(found: TermNumbers) -> TermNumbers:
     kept = np.flatnonzero(~still | (np.arange(len(still)) == 0))
     lost = [found.terms[k] for k in np.flatnonzero(still[1:]) + 1]
     note = f"{len(lost)} effects rest on outcomes that never vary, and have no standard error: {listing(lost)}. They are left out."
-    numbers = (found.estimate[..., kept], found.covariance[..., kept[:, None], kept], found.df[..., kept])
-    return TermNumbers(tuple(found.terms[k] for k in kept), *numbers, found.estimand, (*found.notes, note))
+    estimate, covariance, df = found.estimate[..., kept], found.covariance[..., kept[:, None], kept], found.df[..., kept]
+    alone = None if found.alone is None else found.alone[..., kept]
+    terms = tuple(found.terms[k] for k in kept)
+    return found._replace(terms=terms, estimate=estimate, covariance=covariance, df=df, notes=(*found.notes, note), alone=alone)
 
 
 def _multiples(found: _Efficient) -> str:
     value = float(np.ravel(found.beta)[0])
     shown = f"{value:.3f} (1 would be difference-in-differences, 0 none)"
     return f"The estimated multiple of the baseline difference is {shown}. The standard error takes it as known."
+
+
+def _check_randomised(trial: Trial) -> None:
+    """Refuse comparators beside clusters whose dates were drawn by lot."""
+    if trial.comparators and trial.design is not None:
+        raise DataError(
+            f"Only the trial's clusters were randomised: a difference in level between them and the {trial.comparators} comparators would be"
+            " taken for an effect. Leave the comparators out, or use beta=1 (difference-in-differences), with vcov='CR2',"
+            " df='satterthwaite'."
+        )
 
 
 def _whole(found: Cohorts) -> Cohorts:
@@ -277,7 +298,9 @@ def _spread(pool: str | None, trial: Trial, compared: _Compared) -> tuple[Array,
     if pool is not None:
         return (apart(scatter, count), frozenset()) if pool == "never" else (pooled(scatter, count), frozenset({"cohorts"}))
     own = np.asarray(((count == 0) | (count >= ENOUGH)).all(-1))
-    shared = np.asarray(~own & (np.maximum(count - 1, 0).sum(-1) >= ENOUGH))
+    # Never-treated clusters alone say nothing of how noisy treated ones are.
+    timed = count * (compared.classes.start < trial.n.shape[-1])
+    shared = np.asarray(~own & (np.maximum(timed - 1, 0).sum(-1) >= ENOUGH))
     rest = ~own & ~shared
     parts = [(own, apart(scatter, count))] if own.any() else []
     parts += [(shared, pooled(scatter, count))] if shared.any() else []

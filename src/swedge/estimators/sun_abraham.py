@@ -74,7 +74,8 @@ class SunAbraham(ByGroupTime):
         found = cohorts(trial)
         _check_balanced(trial, found)
         controls = "never" if found.never.any(-1).all() else "last"
-        return identified(found, pairs_of(found, "universal", 0), classes_of(found), controls, 0)
+        classes = classes_of(found)
+        return identified(found, pairs_of(classes), classes, controls)
 
     def _averages(self, pairs: Pairs, trial: Trial) -> Averages | None:
         kind = KINDS[self.aggregate]

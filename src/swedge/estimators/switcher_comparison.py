@@ -72,7 +72,9 @@ class SwitcherComparison(DifferenceInDifferences):
     def build(self, trial: Trial) -> CellEffects:
         """The effect and the weights of cells in it."""
         found = self._changes(trial)
-        return CellEffects(("overall",), in_cells(self._combined(found), found, trial.n.shape[-1]), "average effect at the switch")
+        assumed = "" if self.controls == "control" else ", with effects that do not change with time since treatment"
+        weights = in_cells(self._combined(found), found, trial.n.shape[-1])
+        return CellEffects(("overall",), weights, f"average effect at the switch{assumed}")
 
     def influence(self, trial: Trial) -> Array:
         """What each cluster adds to the effect's error, ``(..., 1, I)``."""

@@ -129,11 +129,11 @@ class _Synthetic(DifferenceInDifferences):
         built, y = self.build(trial), about_centre(trial)
         estimate = (built.weights * y[..., None, :, :]).sum((-2, -1))
         if self.vcov in ROBUST:
-            covariance, df = self._covariance(trial, built, y)
+            covariance, df, alone = self._covariance(trial, built.weights, y)
         else:
             spread = self._placebo if self.vcov == "placebo" else self._jackknife
-            covariance, df = spread(trial), self._fixed(trial, np.empty(estimate.shape))
-        return TermNumbers(built.terms, estimate, covariance, df, built.estimand, self._told(trial))
+            covariance, df, alone = spread(trial), self._fixed(trial, np.empty(estimate.shape)), None
+        return TermNumbers(built.terms, estimate, covariance, df, built.estimand, self._told(trial), alone, built.weights)
 
     def _jackknife(self, trial: Trial) -> Array:
         """Every cluster left out in turn, the others' weights scaled up and otherwise as they are."""
@@ -248,8 +248,9 @@ class SyntheticControl(_Synthetic):
         Placebos for ``vcov="placebo"``; all different ones where there are no more than that.
     seed : int
     vcov : {"CR0", "CR1", "CR2", "CR3", "placebo", "jackknife"}
-        As for `SyntheticDiD`. The cluster-robust ones count clusters' levels as error, although the weights have met them in part: they
-        are too large rather than too small. Placebos are the usual way.
+        As for `SyntheticDiD`. The cluster-robust ones count clusters' levels as error, although the weights have met them in part: with
+        several treated clusters they are too large rather than too small, and with one they are refused, as nothing would measure its
+        error. Placebos are the usual way.
     df : {"satterthwaite", "clusters", "normal"}
 
     Raises

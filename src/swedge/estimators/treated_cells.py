@@ -155,23 +155,8 @@ def check_aggregate(aggregate: object) -> None:
         check_choice("aggregate", aggregate, [name for name in ESTIMANDS if name])
 
 
-def notes_on(trial: Trial, cells: TreatedCells, vcov: str) -> tuple[str, ...]:
-    """What is left out, and whose error an influence-function variance does not see."""
-    return (*_lost(trial, cells), *(_alone(trial, cells) if vcov == "influence" else ()))
-
-
-def _alone(trial: Trial, cells: TreatedCells) -> tuple[str, ...]:
-    dates = np.array(cells.cohorts.dates)
-    many = (cells.cohorts.start[..., None] == dates).sum(-2).reshape((-1, len(dates)))
-    single = [trial.periods[g] for g in dates[(many == 1).any(0)]]
-    if not single:
-        return ()
-    which = f"first treated in {listing(single)} ({len(single)} of {len(dates)} groups)"
-    advice = "Use vcov='CR2', or a randomisation test."
-    return (f"One cluster alone was {which}: an influence-function variance sees next to nothing of its error and is too small. {advice}",)
-
-
-def _lost(trial: Trial, cells: TreatedCells) -> tuple[str, ...]:
+def notes_on(trial: Trial, cells: TreatedCells) -> tuple[str, ...]:
+    """What is left out."""
     lost = np.asarray(cells.lost.reshape((-1, *cells.lost.shape[-2:])).any(0))
     if not lost.any():
         return ()

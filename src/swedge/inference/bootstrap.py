@@ -11,7 +11,7 @@ from swedge._kernels.permutation import Accepted
 from swedge._kernels.wild_bootstrap import POINTS
 from swedge.design.validation import seed_number, spell, whole
 from swedge.errors import FitError, Status, nearest
-from swedge.estimate import Estimate, Estimator, TestResult
+from swedge.estimate import SCALES, Estimate, Estimator, TestResult, check_pair
 from swedge.inference.cluster_scores import by_score, regression
 from swedge.inference.inversion import searched, share, with_interval
 from swedge.inference.randomisation import estimate_unit, one_effect
@@ -22,6 +22,8 @@ Array = NDArray[np.float64]
 
 # Below this many clusters simulated sizes lie clearly above nominal ones: `tests/inference/test_calibration_few_clusters.py`.
 FEW = 10
+# The smallest p of five clusters with signs, the coarsest test whose size was simulated.
+COARSE = 0.0625
 ELSEWHERE = "RandomisationTest and JackknifeTest take any estimator."
 
 
@@ -109,6 +111,7 @@ class WildBootstrapTest:
         FitError
             If the estimator has no cluster scores, gives several effects, or fails on a single trial.
         """
+        check_pair(trial, estimator)
         model = regression(estimator)
         fit = model.fit(trial)
         one_effect(fit.estimate, trial, estimator)
@@ -143,6 +146,8 @@ class WildBootstrapTest:
             notes=(*fit.notes, *self._notes(samples, vectors)),
             std_error=shown(samples.std_error),
             scale=fit.scale,
+            estimator=type(samples.estimator).__name__,
+            methods=self._methods(samples, vectors),
         )
 
     def _unit(self, samples: WildSamples) -> Array:
@@ -171,18 +176,34 @@ class WildBootstrapTest:
         residuals = "restricted" if self.restricted else "unrestricted"
         return f"wild {kind} bootstrap ({self.weights.capitalize()}, {residuals}, {self.statistic})"
 
+    def _methods(self, samples: WildSamples, vectors: Vectors) -> str:
+        name = self._name(samples)
+        scale = SCALES[samples.estimator.scale(samples.trial)]
+        return (
+            f"{name[0].upper()}{name[1:]} test of no effect in {type(samples.estimator).__name__} ({scale}):"
+            f" {_counted(vectors)} vectors of weights over {vectors.clusters} clusters."
+        )
+
     def _notes(self, samples: WildSamples, vectors: Vectors) -> tuple[str, ...]:
-        words = f"{spell(vectors.total)} vectors of {self.weights.capitalize()} weights over {vectors.clusters} clusters"
-        counted = f"p is from all {words}." if vectors.exact else f"p is from {vectors.count:,} of {words}, sampled."
+        weighed = f"{self.weights.capitalize()} weights over {vectors.clusters} clusters"
+        counted = f"p is from {_counted(vectors)} vectors of {weighed}{'' if vectors.exact else ', sampled'}."
         often = "6% to 10%" if self.restricted else "up to 15%"
         few = (
-            f"With {vectors.clusters} clusters this test rejects a true null too often: {often} of the time for a stated 5% or 6%."
-            " Report RandomisationTest or JackknifeTest beside it."
+            f"With {vectors.clusters} clusters this test rejects a true null too often: {often} of the time for a stated 5% or 6% in"
+            " simulations of 5 to 10 clusters. Report RandomisationTest or JackknifeTest beside it."
         )
+        if self._smallest_p(vectors) > COARSE:
+            few = f"With {vectors.clusters} clusters this test cannot reject at 5%. Report JackknifeTest instead."
         statistic = ", and the statistic is that of a score test" * self.restricted
         score = f"The outcome has a link: clusters' scores are perturbed, not residuals (score bootstrap){statistic}."
         linked = by_score(samples.trial, samples.estimator)
         return (counted, *((few,) * (vectors.clusters < FEW)), *((score,) * linked))
+
+
+def _counted(vectors: Vectors) -> str:
+    """How many weight vectors p is from."""
+    total = spell(vectors.total)
+    return f"all {total}" if vectors.exact else f"{vectors.count:,} of {total}"
 
 
 def _mirrored(reference: Array, exact: bool) -> Array:

@@ -9,11 +9,12 @@ from numpy.typing import NDArray
 
 from swedge._kernels.donors import borrowed, variance_by_size
 from swedge._kernels.permutation import exceedances
+from swedge._present.tables import percent
 from swedge.design.validation import seed_number, whole
 from swedge.errors import DataError, FitError, listing
 from swedge.estimate import Estimator, LinearEstimator, TestResult
 from swedge.estimators.linearised import check_one
-from swedge.inference.inversion import searched
+from swedge.inference.inversion import searched, told_interval
 from swedge.inference.randomisation import estimate_unit, one_effect, present
 from swedge.trial import Trial
 
@@ -85,7 +86,15 @@ class ConleyTaberTest:
         treated = _treated(trial)
         reference = lent(trial, weights, treated, self.draws, self.seed)
         unit, notes = float(estimate_unit(trial, estimator)), (*trial.notes, *comparators_share(weights, treated))
-        return symmetric(estimate, reference, unit, "conley-taber", self.level, notes)
+        result = symmetric(estimate, reference, unit, "conley-taber", self.level, notes)
+        return replace(result, estimator=type(estimator).__name__, methods=self._methods(trial, estimator, len(reference)))
+
+    def _methods(self, trial: Trial, estimator: Estimator, draws: int) -> str:
+        sentence = (
+            f"Conley and Taber's test of no effect in {type(estimator).__name__}: the estimate against {draws:,} draws of its error, the"
+            f" treated clusters' weights put on the errors of {int((~_treated(trial)).sum())} never-treated comparators."
+        )
+        return told_interval(sentence, self.level, "holds the constant effects not rejected")
 
 
 def comparators_share(weights: Array, own: Flags) -> tuple[str, ...]:
@@ -164,7 +173,15 @@ class FermanPintoTest:
         wide = self.draws < 1 / (1 - self.level) - 1 - 1e-9
         low, high, _ = (-np.inf, np.inf, True) if wide else searched(accepts, accepts, estimate, step)
         result = symmetric(estimate, reference, unit, "ferman-pinto", self.level, (*trial.notes, *self._notes(trial)))
-        return replace(result, conf_int=np.array([low, high]))
+        methods = self._methods(trial, estimator)
+        return replace(result, conf_int=np.array([low, high]), estimator=type(estimator).__name__, methods=methods)
+
+    def _methods(self, trial: Trial, estimator: Estimator) -> str:
+        sentence = (
+            f"Ferman and Pinto's test of no effect in {type(estimator).__name__}: the estimate against {self.draws:,} draws of its error,"
+            f" from the errors of all {len(trial.clusters)} clusters under the null hypothesis, rescaled to each cluster's size."
+        )
+        return told_interval(sentence, self.level, "holds the constant effects not rejected")
 
     def _p(self, reference: Array, distance: float, unit: float) -> float:
         return float((exceedances(reference, np.asarray(distance), unit) + 1) / (len(reference) + 1))
@@ -214,7 +231,7 @@ def symmetric(estimate: float, reference: Array, unit: float, test: str, level: 
     p = (exceedances(reference, np.asarray(estimate), unit) + 1) / (count + 1)
     rank = int(np.ceil((count + 1) * level - 1e-9))
     half = float(np.sort(np.abs(reference))[rank - 1]) if rank <= count else np.inf
-    short = (f"The smallest p of {count} draws is {1 / (count + 1):.3f}, so the {level:.0%} interval is the whole line.",)
+    short = (f"The smallest p of {count} draws is {1 / (count + 1):.3f}, so the {percent(level)} interval is the whole line.",)
     return TestResult(
         np.asarray(p),
         np.array([estimate - half, estimate + half]),

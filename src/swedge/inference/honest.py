@@ -17,6 +17,7 @@ from swedge._kernels.bounded_trends import (
     relative_magnitudes,
     smoothness,
 )
+from swedge._present.tables import percent
 from swedge.errors import FitError, Status, nearest
 from swedge.estimate import SCALES, Estimate
 from swedge.estimate.result import COLUMNS, quantile
@@ -104,7 +105,7 @@ class HonestEffect:
         from swedge._present.tables import text_table
 
         shown = self.tidy()[["term", "bound", "estimate", "conf_low", "conf_high", "set_low", "set_high"]]
-        head = f"{self.estimator}: {self.term} ({SCALES[self.scale]}), {self.level:.1%} intervals"
+        head = f"{self.estimator}: {self.term} ({SCALES[self.scale]}), {percent(self.level)} intervals"
         sense = f"Bound: {KINDS[self.kind]} (first row: parallel trends). {METHOD_WORDS[self.method]}"
         return "\n".join([head, text_table(shown), sense, self._broken(), *(f"Note: {note}" for note in self.notes)])
 

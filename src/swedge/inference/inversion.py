@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from swedge._kernels.permutation import Accepted, exceedances
+from swedge._present.tables import percent
 from swedge.estimate import TestResult
 
 Array = NDArray[np.float64]
@@ -21,6 +22,7 @@ REACH = 5
 DOUBLINGS = 30
 # Points at which an accepted effect is sought where the estimate itself is rejected.
 GRID = 81
+NOTHING = "The only p that this test can give is 1: nothing can be tested here, and no interval excludes any effect at any level."
 
 
 def share(reference: Array, observed: Array, unit: Array, exact: bool) -> Array:
@@ -34,19 +36,26 @@ def with_interval(result: TestResult, accepted: Callable[[float], Accepted]) -> 
 
     `accepted` gives the effects whose p is above an alpha.
     """
-    alpha = 1 - result.level
+    alpha, line = 1 - result.level, np.array([-np.inf, np.inf])
+    result = replace(result, methods=told_interval(result.methods, result.level, "holds the effects not rejected"))
     if alpha >= result.min_p - 1e-12:
         piece = accepted(alpha)
         return replace(result, conf_int=np.array(piece[:2]), notes=result.notes + _piece_notes(piece))
+    if result.min_p > 1 - 1e-12:
+        return replace(result, conf_int=line, notes=(*result.notes, NOTHING))
     best = 1 - result.min_p
     offered = accepted(result.min_p)
     note = (
-        f"The smallest p this test can give is {result.min_p:.3f} (1 in {round(1 / result.min_p)}), so its {result.level:.0%} interval is"
-        f" the whole line: no effect, however large, could be rejected at that level. Its {best:.1%} interval is {offered.low:.4g} to"
-        f" {offered.high:.4g}."
+        f"The smallest p this test can give is {result.min_p:.3f} (1 in {round(1 / result.min_p)}), so its {percent(result.level)}"
+        f" interval is the whole line: no effect, however large, could be rejected at that level. Its {percent(best)} interval"
+        f" is {offered.low:.4g} to {offered.high:.4g}."
     )
-    line = np.array([-np.inf, np.inf])
     return replace(result, conf_int=line, offered_level=best, offered_conf_int=np.array(offered[:2]), notes=(*result.notes, note))
+
+
+def told_interval(methods: str, level: float, what: str) -> str:
+    """The sentence of methods, saying what the interval does."""
+    return f"{methods.removesuffix('.')}; the {percent(level)} interval {what}." if methods else ""
 
 
 def searched(accepts: Accepts, accepts_soundly: Accepts, centre: float, unit: float) -> Accepted:

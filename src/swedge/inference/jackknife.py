@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from swedge.assumptions import LTE, TATE
 from swedge.errors import DataError, FitError, Status, listing, nearest
-from swedge.estimate import SCALES, Estimate, Estimator, TestResult, WaldTest
+from swedge.estimate import SCALES, Estimate, Estimator, TestResult, WaldTest, check_pair
 from swedge.estimators.columns import informed
 from swedge.inference.leave_out import without
 from swedge.inference.placebo import check_scatter
@@ -24,7 +24,7 @@ Array = NDArray[np.float64]
 CENTRES = ("estimate", "mean")
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class JackknifeResult(TestResult):
     """What a jackknife says, with the estimates it rests on.
 
@@ -103,6 +103,7 @@ class JackknifeTest:
         FitError
             If a single trial cannot be fitted, or not without each of its clusters; in a stack that is a `Status`.
         """
+        check_pair(trial, estimator)
         fit = estimator.fit(trial)
         one_effect(fit.estimate, trial, estimator)
         _check_estimand(trial, estimator)
@@ -124,9 +125,18 @@ class JackknifeTest:
         read = WaldTest(self.level).read(replace(fit, std_error=error, df=np.where(usable, clusters - 1, np.nan)))
         known = {f.name: getattr(read, f.name) for f in fields(TestResult)} | {
             "test": "jackknife" if self.centre == "estimate" else "jackknife (about the mean)",
+            "estimator": type(estimator).__name__,
+            "methods": self._methods(estimator, fit, float(clusters.max())),
             "notes": (*fit.notes, f"Standard error from {clusters.max():.0f} fits without one cluster each, t with clusters minus 1 df."),
         }
         return JackknifeResult(**known, left_out=left_out, clusters=trial.clusters)
+
+    def _methods(self, estimator: Estimator, fit: Estimate, clusters: float) -> str:
+        centre = "the estimate of the whole trial" if self.centre == "estimate" else "their mean"
+        return (
+            f"{type(estimator).__name__} ({SCALES[fit.scale]}) with a leave-one-cluster-out jackknife standard error about {centre},"
+            f" from {clusters:.0f} clusters; t with {clusters - 1:.0f} degrees of freedom for p and the interval."
+        )
 
 
 def _check_estimand(trial: Trial, estimator: Estimator) -> None:

@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from swedge.errors import FitError, nearest
-from swedge.estimate import Estimator, TestResult, quantile, two_sided_p
+from swedge.estimate import SCALES, Estimator, TestResult, quantile, two_sided_p
 from swedge.estimators.columns import informed
 from swedge.estimators.freedom import between_within
+from swedge.inference.inversion import told_interval
 from swedge.inference.ratio import Ratio, accepted, likelihood_ratio
 from swedge.trial import Trial
 
@@ -92,7 +93,20 @@ class LikelihoodRatioTest:
             notes=(*ratio.fit.notes, *self._notes(df)),
             std_error=ratio.fit.std_error,
             scale=ratio.fit.scale,
+            estimator=type(ratio.model).__name__,
+            methods=told_interval(self._methods(ratio, df), self.level, "is the profile likelihood's")
+            if wanted
+            else self._methods(ratio, df),
         )
+
+    def _methods(self, ratio: Ratio, df: Array) -> str:
+        return (
+            f"Likelihood-ratio test of no effect in {type(ratio.model).__name__} ({SCALES[ratio.fit.scale]}), both models by full maximum"
+            f" likelihood, referred to F with 1 and {self._shown(df)} ({self.df}) degrees of freedom."
+        )
+
+    def _shown(self, df: Array) -> str:
+        return "infinite" if self.df == "normal" else f"{np.min(df):g}"
 
     def _freedom(self, trial: Trial, ratio: Ratio) -> Array:
         if self.df == "normal":
@@ -110,5 +124,4 @@ class LikelihoodRatioTest:
         return np.array(accepted(trial, ratio, critical)[:2])
 
     def _notes(self, df: Array) -> tuple[str, ...]:
-        shown = "infinite" if self.df == "normal" else f"{np.min(df):g}"
-        return (f"The statistic is referred to F with 1 and {shown} ({self.df}) degrees of freedom.",)
+        return (f"The statistic is referred to F with 1 and {self._shown(df)} ({self.df}) degrees of freedom.",)

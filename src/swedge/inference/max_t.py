@@ -11,8 +11,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from swedge._kernels.westfall_young import largest_statistics, never_falling
-from swedge.errors import DataError, listing
-from swedge.estimate import Estimator, TestResult
+from swedge._present.tables import format_p
+from swedge.errors import DataError, described, listing
+from swedge.estimate import Estimator, TestResult, check_pair
 from swedge.inference.inversion import share
 from swedge.inference.randomisation import RandomisationTest
 from swedge.trial import Trial
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class MaxTResult:
     """Adjusted p values of K outcomes, in the order given; arrays have the trials' leading shape, then K.
 
@@ -54,6 +55,13 @@ class MaxTResult:
     exact: bool
     test: str
     notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        """One line: how many outcomes, and the smallest adjusted p."""
+        count = self.p_value.size // len(self.outcomes)
+        if self.p_value.ndim > 1:
+            return f"<MaxTResult: {count} trials, {self.test} of {len(self.outcomes)} outcomes>"
+        return f"<MaxTResult: {self.test} of {listing(self.outcomes)}; smallest adjusted p {format_p(float(np.nanmin(self.step_down)))}>"
 
     def rejects(self, alpha: float = 0.05) -> NDArray[np.bool_]:
         """Which outcomes ``(..., K)`` have a step-down p of at most `alpha`."""
@@ -191,8 +199,9 @@ def _checked(outcomes: object) -> dict[str, tuple[Trial, Estimator]]:
     if not isinstance(outcomes, Mapping) or not outcomes:
         raise DataError("MaxT takes a mapping from outcomes to pairs, such as {'looked after': (trial, sw.WithinPeriod())}.")
     for name, pair in outcomes.items():
-        if not (isinstance(pair, tuple) and len(pair) == 2 and isinstance(pair[0], Trial) and isinstance(pair[1], Estimator)):
-            raise DataError(f"{name!r} is {pair!r}; expected a pair of a trial and an estimator.")
+        if not (isinstance(pair, tuple) and len(pair) == 2):
+            raise DataError(f"{name!r} is {described(pair)}; expected a pair of a trial and an estimator.")
+        _check_named(str(name), pair)
     pairs = {str(name): pair for name, pair in outcomes.items()}
     one = next(iter(pairs.values()))[0]
     other = [name for name, (trial, _) in pairs.items() if not _alike(trial, one)]
@@ -202,6 +211,14 @@ def _checked(outcomes: object) -> dict[str, tuple[Trial, Estimator]]:
             f" {listing(other)}. Outcomes are permuted together, so build every trial from the allocation that was carried out."
         )
     return pairs
+
+
+def _check_named(name: str, pair: tuple[object, object]) -> None:
+    """One outcome's pair; what is wrong says of which outcome."""
+    try:
+        check_pair(*pair)
+    except DataError as error:
+        raise DataError(f"{name!r}: {error}") from error
 
 
 def _alike(trial: Trial, one: Trial) -> bool:

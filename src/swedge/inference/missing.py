@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from swedge._present.tables import percent
 from swedge.design import Allocation
-from swedge.errors import DataError, FitError, listing
-from swedge.estimate import COLUMNS, SCALES, Estimate, Estimator
+from swedge.errors import DataError, FitError, SwedgeError, listing
+from swedge.estimate import COLUMNS, SCALES, Estimate, Estimator, check_estimator
 from swedge.inference.imputation import MultipleImputation, checked_sets
 from swedge.inference.pooling import pool
 from swedge.trial import Trial
@@ -44,6 +45,8 @@ class MissingDataAnalysis:
         Rows of the data.
     imputation : str
         How values were imputed: the specification, from which the sets can be made again, or that they were made elsewhere.
+    failures : dict of str
+        By method, why it gave nothing.
     """
 
     estimates: dict[str, Estimate]
@@ -52,14 +55,25 @@ class MissingDataAnalysis:
     missing: dict[str, int]
     rows: int
     imputation: str
+    failures: dict[str, str] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         """One line: what was compared, on how much data."""
-        return f"<MissingDataAnalysis: {', '.join(self.estimates)}; {self.rows} rows>"
+        failed = f"; failed: {', '.join(self.failures)}" if self.failures else ""
+        return f"<MissingDataAnalysis: {', '.join(self.estimates)}{failed}; {self.rows} rows>"
 
     def tidy(self) -> pd.DataFrame:
-        """One row a method and term: the columns that every result has, then ``n, dropped, fmi`` (fraction of missing information)."""
-        return pd.concat([self._rows(method) for method in self.estimates], ignore_index=True)
+        """One row a method and term: the columns that every result has, then ``n, dropped, fmi`` (fraction of missing information).
+
+        A method that failed has nan, and the status "failed".
+        """
+        kept = [self._rows(method) for method in self.estimates]
+        return pd.concat([*kept, *(self._lost(kept[0], method) for method in self.failures)], ignore_index=True)
+
+    def _lost(self, rows: pd.DataFrame, method: str) -> pd.DataFrame:
+        """The rows of another method, without its numbers."""
+        numbers = dict.fromkeys(rows.select_dtypes("number").columns, np.nan)
+        return rows.assign(**numbers).assign(method=method, status="failed")
 
     def _rows(self, method: str) -> pd.DataFrame:
         estimate = self.estimates[method]
@@ -76,12 +90,13 @@ class MissingDataAnalysis:
         gaps = [f"{name} {count:,} ({count / self.rows:.1%})" for name, count in self.missing.items()]
         notes = dict.fromkeys(note for estimate in self.estimates.values() for note in estimate.notes)
         lines = [
-            f"{one.estimator}: {one.estimand} ({SCALES[one.scale]}), {one.level:.1%} interval",
+            f"{one.estimator}: {one.estimand} ({SCALES[one.scale]}), {percent(one.level)} interval",
             f"Missing among {self.rows:,} rows: {', '.join(gaps) or 'nothing'}.",
             text_table(self.tidy().drop(columns=["estimand", "estimator"])),
             *([f"Imputation: {self.imputation}."] if METHODS[0] in self.estimates else []),
             *(f"Assumption, {method}: {ASSUMPTIONS[method]}" for method in self.estimates),
             *(f"Note: {note}" for note in notes),
+            *(f"Note: failed. {why}" for why in self.failures.values()),
             *(f"Methods, {method}: {estimate.methods}" for method, estimate in self.estimates.items()),
         ]
         return "\n".join(lines)
@@ -118,6 +133,7 @@ class _Source:
     covariates: str | None
     treatment: str | None
     comparators: Sequence[str]
+    empty: str
 
     def trial(self, missing: str) -> Trial:
         return Trial.from_frame(
@@ -132,6 +148,7 @@ class _Source:
             treatment=self.treatment,
             comparators=self.comparators,
             missing=missing,
+            empty=self.empty,
         )
 
     @property
@@ -165,6 +182,7 @@ def missing_data_analysis(
     covariates: str | None = None,
     treatment: str | None = None,
     comparators: Sequence[str] = (),
+    empty: str = "raise",
     methods: Sequence[str] = METHODS,
     imputation: MultipleImputation | Iterable[pd.DataFrame] = MultipleImputation(),  # noqa: B008 - frozen, so shared safely
     progress: bool | None = False,
@@ -173,7 +191,7 @@ def missing_data_analysis(
 
     Parameters
     ----------
-    df, allocation, cluster, outcome, period, date, family, covariates, treatment, comparators
+    df, allocation, cluster, outcome, period, date, family, covariates, treatment, comparators, empty
         As for `Trial.from_frame`: one row an individual.
     estimator : Estimator
     methods : sequence of {"multiple imputation", "complete case", "missing indicator"}
@@ -190,7 +208,7 @@ def missing_data_analysis(
     DataError
         If the data cannot be the trial's (see `Trial.from_frame`), a method is unknown, or an imputed set is not of these data.
     FitError
-        If a method's fit fails; of imputed sets the number is given.
+        If every method fails; of imputed sets the number is given. If some do, the result's `failures` say why, and their rows hold nan.
 
     Examples
     --------
@@ -206,14 +224,14 @@ def missing_data_analysis(
     [['multiple imputation', 27425, 0], ['complete case', 26420, 1005], ['missing indicator', 27425, 0]]
     """
     _check_request(estimator, methods)
-    source = _Source(df, allocation, cluster, outcome, period, date, family, covariates, treatment, comparators)
+    source = _Source(df, allocation, cluster, outcome, period, date, family, covariates, treatment, comparators, empty)
     anyone = replace(source, covariates=None).trial("drop")
     ways: dict[str, Callable[[], _Answer]] = {
         "multiple imputation": lambda: _imputed(source, anyone, estimator, imputation, progress),
         "complete case": lambda: _answered(source, estimator),
         "missing indicator": lambda: _answered(_with_indicators(source), estimator),
     }
-    answers = {method: _named(method, ways[method]) for method in methods}
+    answers, failures = _each(methods, ways)
     gaps = {name: int(df[name].isna().sum()) for name in source.columns}
     return MissingDataAnalysis(
         {method: answer.estimate for method, answer in answers.items()},
@@ -222,6 +240,7 @@ def missing_data_analysis(
         {name: count for name, count in gaps.items() if count},
         len(df),
         repr(imputation) if isinstance(imputation, MultipleImputation) else "completed sets made elsewhere",
+        {method: str(error) for method, error in failures.items()},
     )
 
 
@@ -234,13 +253,27 @@ class _Answer(NamedTuple):
 
 
 def _check_request(estimator: object, methods: Sequence[str]) -> None:
-    if not isinstance(estimator, Estimator):
-        what = f"the class {estimator.__name__}" if isinstance(estimator, type) else f"a {type(estimator).__name__}"
-        raise DataError(f"estimator is {what}, not an Estimator that can fit. Pass for example FixedEffects().")
+    check_estimator(estimator)
     if isinstance(methods, str) or not methods:
         raise DataError(f"methods is {methods!r}. Pass a list of some of {', '.join(map(repr, METHODS))}.")
     for method in methods:
         check_choice("methods", method, METHODS)
+
+
+def _each(methods: Sequence[str], ways: dict[str, Callable[[], _Answer]]) -> tuple[dict[str, _Answer], dict[str, SwedgeError]]:
+    """Answers and failures by method; an error if there is no answer at all, or the imputation itself cannot be done."""
+    answers: dict[str, _Answer] = {}
+    failures: dict[str, SwedgeError] = {}
+    for method in methods:
+        try:
+            answers[method] = _named(method, ways[method])
+        except (DataError, FitError) as error:
+            if method == METHODS[0] and isinstance(error, DataError):
+                raise
+            failures[method] = error
+    if not answers:
+        raise next(iter(failures.values()))
+    return answers, failures
 
 
 def _named(method: str, way: Callable[[], _Answer]) -> _Answer:

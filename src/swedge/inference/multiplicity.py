@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from swedge.errors import DataError, FitError, listing, nearest
+from swedge.errors import DataError, FitError, counted, described, listing, nearest
+from swedge.estimate import Estimate, TestResult
 
 Array = NDArray[np.float64]
 
@@ -23,13 +24,14 @@ METHODS = {
 }
 
 
-def multiplicity(p_values: Mapping[str, float] | pd.DataFrame, method: str = "holm") -> pd.DataFrame:
+def multiplicity(p_values: Mapping[str, float | Estimate | TestResult] | pd.Series | pd.DataFrame, method: str = "holm") -> pd.DataFrame:
     """Adjust a family of p values.
 
     Parameters
     ----------
-    p_values : mapping of str to float, or DataFrame
-        p by outcome, or a tidy frame with a column ``p_value``, all of whose rows are one family.
+    p_values : mapping of str to float, Estimate or TestResult, or Series, or DataFrame
+        p by outcome, or fits and tests of one effect each, whose p is read; a series of p by outcome; or a tidy frame with a column
+        ``p_value``, all of whose rows are one family.
     method : {"holm", "hochberg", "hommel", "bonferroni", "sidak", "benjamini-hochberg", "benjamini-yekutieli"}
         The first five hold the chance of any false rejection: Holm and Bonferroni under any dependence, Hochberg, Hommel and Sidak under
         independence or positive dependence. The last two hold the expected share of false ones among the rejections, the second of them
@@ -75,9 +77,22 @@ def _frame(p_values: object) -> pd.DataFrame:
         if "p_value" not in p_values.columns:
             raise DataError(f"The frame has no column p_value; it has {listing(list(p_values.columns))}. Pass what .tidy() gives.")
         return p_values
-    if not isinstance(p_values, Mapping):
-        raise DataError(f"p_values is a {type(p_values).__name__}; expected a mapping from outcomes to p, or a frame with p_value.")
-    return pd.DataFrame({"outcome": list(p_values), "p_value": list(p_values.values())})
+    if not isinstance(p_values, Mapping | pd.Series):
+        raise DataError(f"p_values is {described(p_values)}; expected a mapping or a series from outcomes to p, or a frame with p_value.")
+    known = dict(p_values.items())
+    return pd.DataFrame({"outcome": list(known), "p_value": [_read(name, value) for name, value in known.items()]})
+
+
+def _read(name: object, value: object) -> object:
+    """The p of a result, or what was given for one."""
+    if not isinstance(value, Estimate | TestResult):
+        return value
+    if value.p_value.ndim:
+        what = f"{len(value.terms)} effects" if isinstance(value, Estimate) and not np.ndim(value.status) else "a stack"
+        raise DataError(
+            f"{name!r} holds {value.p_value.size} p values ({what}); expected one. Pass what .tidy() gives, or name an estimand."
+        )
+    return float(value.p_value)
 
 
 def _numbers(frame: pd.DataFrame) -> Array:
@@ -89,5 +104,6 @@ def _numbers(frame: pd.DataFrame) -> Array:
     if wrong.any():
         names = frame["outcome" if "outcome" in frame else frame.columns[0]]
         shown = [f"{name}: {value!r}" for name, value in zip(names[wrong], frame["p_value"][wrong], strict=True)]
-        raise DataError(f"{int(wrong.sum())} p values are no numbers between 0 and 1: {listing(shown)}. Give nan where a fit failed.")
+        count = counted(len(shown), "p value is no number", "p values are no numbers")
+        raise DataError(f"{count} between 0 and 1: {listing(shown)}. Give nan where a fit failed.")
     return p

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from swedge.design.validation import seed_number, whole
 from swedge.errors import FitError
-from swedge.estimate import Estimator, TestResult
+from swedge.estimate import SCALES, Estimator, TestResult
 from swedge.estimators.mixed_null import draw_null
-from swedge.inference.inversion import share
+from swedge.inference.inversion import share, told_interval
 from swedge.inference.ratio import Ratio, accepted, likelihood_ratio
 from swedge.trial import Trial
 
@@ -102,7 +102,16 @@ class ParametricBootstrapTest:
             notes=(*ratio.fit.notes, *notes),
             std_error=ratio.fit.std_error,
             scale=ratio.fit.scale,
+            estimator=type(ratio.model).__name__,
+            methods=self._methods(ratio, bool(np.isnan(limits).all())),
         )
+
+    def _methods(self, ratio: Ratio, bare: bool) -> str:
+        sentence = (
+            f"Parametric bootstrap of the likelihood ratio of no effect in {type(ratio.model).__name__} ({SCALES[ratio.fit.scale]}):"
+            f" {self.draws:,} trials drawn from the model fitted without an effect, by maximum likelihood."
+        )
+        return sentence if bare else told_interval(sentence, self.level, "holds the effects whose ratio those draws do not reject")
 
     def _stacked(self, trial: Trial, ratio: Ratio) -> TestResult:
         """Each replicate's draws hang on its place in the stack alone."""

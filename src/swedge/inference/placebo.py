@@ -11,9 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from swedge._kernels.permutation import exceedances
+from swedge._present.tables import percent
 from swedge.design.validation import seed_number, whole
 from swedge.errors import DataError, FitError
-from swedge.estimate import Estimator, LinearEstimator, TestResult
+from swedge.estimate import SCALES, Estimator, LinearEstimator, TestResult, check_pair
+from swedge.inference.inversion import told_interval
 from swedge.inference.randomisation import estimate_unit, one_effect, present
 from swedge.trial import Cells, Trial
 
@@ -65,6 +67,7 @@ class PlaceboTest:
         DataError
             If the trial is a stack, or has too few comparators to play the treated clusters' part.
         """
+        check_pair(trial, estimator)
         treated = _treated(trial)
         check_scatter(trial, estimator, "A placebo test leaves the treated clusters out")
         observed = present(one_effect(estimator.point(trial), trial, estimator), trial, estimator)
@@ -91,13 +94,23 @@ class PlaceboTest:
             len(reference),
             notes=(note, *self._caveats(reference)),
             scale=estimator.scale(trial),
+            estimator=type(estimator).__name__,
+            methods=self._methods(trial, estimator, len(reference), int(treated.sum())),
         )
+
+    def _methods(self, trial: Trial, estimator: Estimator, placebos: int, treated: int) -> str:
+        name, scale = type(estimator).__name__, SCALES[estimator.scale(trial)]
+        sentence = (
+            f"Placebo test of no effect: the {name} estimate ({scale}) against {placebos:,} estimates with the {treated} treated clusters"
+            " left out and their schedules given to never-treated comparators."
+        )
+        return told_interval(sentence, self.level, "holds the constant effects not rejected")
 
     def _caveats(self, reference: Array) -> tuple[str, ...]:
         count, failed = len(reference), int(np.isnan(reference).sum())
         smallest = 1 / (count + 1)
         every = f"These comparators allow {count} different placebos: each was tried once."
-        few = f"The smallest p of {count} placebos is {smallest:.3f}, so the {self.level:.0%} interval is the whole line."
+        few = f"The smallest p of {count} placebos is {smallest:.3f}, so the {percent(self.level)} interval is the whole line."
         lost = f"{failed} of {count} placebo fits failed and count as extreme."
         return (every,) * (count < self.draws) + (few,) * (smallest > 1 - self.level + 1e-12) + (lost,) * (failed > 0)
 

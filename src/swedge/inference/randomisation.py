@@ -12,7 +12,7 @@ from swedge.assumptions import Constant
 from swedge.design import Design
 from swedge.design.validation import seed_number, whole
 from swedge.errors import DataError, FitError, nearest
-from swedge.estimate import Estimator, LinearEstimator, TestResult
+from swedge.estimate import SCALES, Estimator, LinearEstimator, TestResult, check_pair
 from swedge.inference.inversion import searched, share, with_interval
 from swedge.trial import Trial
 
@@ -88,10 +88,11 @@ class RandomisationTest:
         Raises
         ------
         DataError
-            For an observational panel, or a trial whose allocation the design does not permit.
+            For an observational panel, a trial whose allocation the design does not permit, or no estimator.
         FitError
             If the estimator fails on the observed trial.
         """
+        check_pair(trial, estimator)
         design = _design(trial)
         sequences, exact = self._allocations(design)
         observed = self._observed(trial, estimator)
@@ -112,9 +113,17 @@ class RandomisationTest:
             exact and not _uncollected(trial),
             notes=_notes(trial, estimator, reference, exact),
             scale=estimator.scale(trial),
+            estimator=type(estimator).__name__,
+            methods=self._methods(trial, estimator, len(sequences), design.count()),
         )
         wanted = self.interval if self.interval is not None else not trial.shape
         return self._with_interval(result, trial, estimator, sequences) if wanted else result
+
+    def _methods(self, trial: Trial, estimator: Estimator, tried: int, count: int) -> str:
+        which = f"all {count:,} allocations" if tried == count else f"a random {tried:,} of the {count:,} allocations"
+        read = "estimate" if self.statistic == "estimate" else "t statistic"
+        what = f"{type(estimator).__name__} {read} ({SCALES[estimator.scale(trial)]})"
+        return f"Two-sided randomisation test of no effect: the {what} against {which} permitted by the design."
 
     def _allocations(self, design: Design) -> tuple[NDArray[np.int64], bool]:
         if design.count() <= (self.draws or ENUMERATE):
@@ -233,9 +242,6 @@ def _uncollected(trial: Trial) -> bool:
 
 
 def _design(trial: Trial) -> Design:
-    known: object = trial
-    if not isinstance(known, Trial):
-        raise DataError(f"run() takes a trial, then an estimator; the first is a {type(known).__name__}.")
     if trial.design is None:
         raise DataError("This is an observational panel: nothing was randomised, so no randomisation test exists. Use PlaceboTest.")
     if trial.allocation is not None and not trial.design.permits(trial.allocation.sequence):

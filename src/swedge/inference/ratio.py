@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from swedge._kernels.permutation import Accepted
 from swedge.errors import FitError, Status
-from swedge.estimate import Estimate, Estimator
+from swedge.estimate import Estimate, Estimator, check_pair
 from swedge.estimators.columns import Effects, effects
 from swedge.estimators.mixed import MixedModel
 from swedge.estimators.mixed_null import by_likelihood, null_fit
@@ -37,6 +37,7 @@ def likelihood_ratio(trial: Trial, estimator: Estimator) -> Ratio:
     FitError
         If the estimator is no `MixedModel` with one effect, or a single trial cannot be fitted.
     """
+    check_pair(trial, estimator)
     if not isinstance(estimator, MixedModel):
         raise FitError(f"{estimator!r} has no likelihood to compare. Use a MixedModel; RandomisationTest takes any estimator.")
     model, parts = by_likelihood(estimator), effects(trial, estimator.effect, estimator.estimand)

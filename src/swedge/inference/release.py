@@ -5,10 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from swedge.errors import SMALL
 from swedge.trial import Trial
-
-# Counts of 1 to this many are suppressed in anything meant for release.
-SMALL = 5
 
 
 def small(trial: Trial) -> NDArray[np.bool_]:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Self
 import pandas as pd
 
 from swedge._present.tables import html_table, text_table
-from swedge.errors import DataError, listing, nearest
+from swedge.errors import DataError, nearest, offending
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -148,8 +148,8 @@ def _counts(column: pd.Series) -> pd.Series:
     numbers = pd.to_numeric(column, errors="coerce")
     wrong = (numbers.isna() & column.notna()) | (numbers < 0) | (numbers % 1 > 0)
     if wrong.any():
-        offenders = listing([str(v) for v in column[wrong]])
-        raise DataError(f"{column.name!r} is not a column of counts: {offenders}. Name columns of whole numbers.")
+        found = offending(column[wrong].tolist())
+        raise DataError(f"{column.name!r} is not a column of counts ({found}). Name columns of whole numbers.")
     return numbers
 
 

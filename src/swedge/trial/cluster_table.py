@@ -24,7 +24,8 @@ def read_cluster_table(clusters: tuple[str, ...], frame: object) -> pd.DataFrame
             f"The cluster covariates are a {type(frame).__name__}; pass a DataFrame with one row a cluster, indexed by its name."
         )
     named = frame.set_axis([label(name) for name in frame.index])
-    _refuse("has several rows", [str(name) for name in named.index[named.index.duplicated()].unique()], "Give each cluster one row.")
+    repeated = set(named.index[named.index.duplicated()])
+    _refuse("has several rows", [name for name in clusters if name in repeated], "Give each cluster one row.")
     _refuse("is the name of several columns", [str(c) for c in named.columns[named.columns.duplicated()].unique()], "Rename all but one.")
     lost = [name for name in clusters if name not in named.index]
     _refuse("has no row", lost, f"Index the frame by cluster name, such as {clusters[0]!r}.{nearest(lost[0], named.index) if lost else ''}")

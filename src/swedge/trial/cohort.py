@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from swedge.errors import DataError, listing
+from swedge.errors import DataError, counted, listing
 from swedge.trial.columns import check_column
 from swedge.trial.fold import Rows
 from swedge.trial.trial import Trial
@@ -34,7 +34,7 @@ def as_cohort(trial: Trial, rows: Rows, frame: pd.DataFrame, column: str | None)
         )
     check_column(frame, "individual", column)
     if lost := int(frame[column].isna().sum()):
-        raise DataError(f"{lost} rows have no individual ({column!r}). Complete or remove them.")
+        raise DataError(f"{counted(lost, 'row has', 'rows have')} no individual in column {column!r}. Complete the data, or remove them.")
     codes = pd.factorize(pd.MultiIndex.from_arrays([rows.cluster, frame[column]]))[0].astype(np.int64)
     _check_complete(trial, rows, codes)
     return replace(trial, cells=replace(trial.cells, cohort=_profiles(trial, rows, codes)))
@@ -46,8 +46,8 @@ def _check_complete(trial: Trial, rows: Rows, codes: Index) -> None:
     measured = np.bincount(codes * periods + rows.period, minlength=(codes.max() + 1) * periods).reshape(-1, periods)
     if (measured > 1).any():
         raise DataError(
-            f"{int((measured > 1).any(1).sum())} individuals have several rows in one period. Give each one row a period, or leave out"
-            " individual= if these are different people."
+            f"{counted(int((measured > 1).any(1).sum()), 'individual has', 'individuals have')} several rows in one period. Give each one"
+            " row a period, or leave out individual= if these are different people."
         )
     cluster = np.zeros(len(measured), dtype=np.int64)
     cluster[codes] = rows.cluster
@@ -56,9 +56,9 @@ def _check_complete(trial: Trial, rows: Rows, codes: Index) -> None:
         counts = np.bincount(cluster[lacking], minlength=len(trial.clusters))
         where = [f"{name}: {count}" for name, count in zip(trial.clusters, counts, strict=True) if count]
         raise DataError(
-            f"{int(lacking.sum())} of {len(measured)} individuals are not measured in every period of their cluster ({listing(where)}). A"
-            " closed cohort has to be complete: impute, keep those with all measurements, or leave out individual= and take the rows as"
-            " cross-sections."
+            f"{int(lacking.sum())} of {len(measured)} individuals {'is' if lacking.sum() == 1 else 'are'} not measured in every period"
+            f" of their cluster ({listing(where)}). A closed cohort has to be complete: impute, keep those with all"
+            " measurements, or leave out individual= and take the rows as cross-sections."
         )
 
 

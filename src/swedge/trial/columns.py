@@ -13,9 +13,12 @@ from numpy.typing import NDArray
 from pandas.api import types
 
 from swedge.design import Allocation
-from swedge.errors import DataError, listing, nearest
+from swedge.errors import DataError, counted, listing, nearest
 
 Array = NDArray[np.float64]
+
+# How the names of columns that swedge adds to a frame begin.
+INTERNAL = "swedge "
 
 
 def label(value: object) -> str:
@@ -47,11 +50,14 @@ def check_columns(df: object, columns: Mapping[str, str | None]) -> None:
 def check_column(df: pd.DataFrame, role: str, name: str) -> None:
     """Refuse a column that the frame lacks or holds twice."""
     if name not in df.columns:
-        raise DataError(
-            f"{role}={name!r} is not a column of the data.{nearest(name, df.columns)} Columns are {listing(list(df.columns), 8)}."
-        )
+        raise DataError(f"{role}={name!r} is not a column of the data.{nearest(name, df.columns)} {columns_of(df)}")
     if isinstance(df[name], pd.DataFrame):
         raise DataError(f"{role}={name!r} names {df[name].shape[1]} columns of the data. Rename or drop all but one.")
+
+
+def columns_of(df: pd.DataFrame) -> str:
+    """A sentence with the user's columns: those that swedge adds are called after ``INTERNAL``."""
+    return f"Columns are {listing([name for name in df.columns if not str(name).startswith(INTERNAL)], 8)}."
 
 
 def check_placeable(df: pd.DataFrame, columns: Mapping[str, str | None]) -> None:
@@ -59,7 +65,7 @@ def check_placeable(df: pd.DataFrame, columns: Mapping[str, str | None]) -> None
     for role in ("cluster", "period", "date"):
         name = columns.get(role)
         if name is not None and (lost := int(df[name].isna().sum())):
-            raise DataError(f"{lost} rows have no {role} ({name!r}), so they belong to no cell. Complete or remove them.")
+            raise DataError(f"{counted(lost, 'row has', 'rows have')} no {role} in column {name!r}, and so no cell. Complete the data.")
 
 
 def cluster_names(allocation: object, comparators: Sequence[object]) -> tuple[str, ...]:
@@ -72,8 +78,9 @@ def cluster_names(allocation: object, comparators: Sequence[object]) -> tuple[st
     """
     if not isinstance(allocation, Allocation):
         raise DataError(
-            f"allocation is a {type(allocation).__name__}. Pass the Allocation that was carried out: design.allocate({{...}}),"
-            " or design.randomise(seed=...)."
+            f"allocation is a {type(allocation).__name__}. Pass the Allocation that was carried out: design.allocate({{cluster:"
+            " sequence}), design.allocate_dates({cluster: go-live}), or Allocation.load(path) for a saved record; treatment= of"
+            " Trial.from_frame has the data checked against it."
         )
     if isinstance(comparators, str):
         raise DataError(f"comparators is the text {comparators!r}. Pass a list of names.")

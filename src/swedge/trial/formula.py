@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from swedge.errors import DataError, listing, nearest
-from swedge.trial.columns import label, numbers, refuse_times
+from swedge.trial.columns import columns_of, label, numbers, refuse_times
 
 _NAME = r"[^\W\d]\w*"
 _TOKEN = re.compile(rf"\s*(?:(?P<category>C\(\s*(?P<inside>{_NAME})\s*\))|(?P<name>{_NAME})|(?P<operator>[+:*]))")
@@ -46,9 +46,10 @@ def parse(formula: str) -> list[Token]:
     while at < end:
         match = _TOKEN.match(formula, at)
         if match is None:
+            at += len(formula[at:]) - len(formula[at:].lstrip())
             raise DataError(
-                f"covariates={_shown(formula)} cannot be read at character {at + 1}. Use column names, C(name), and + : * between them;"
-                " rename columns that are no plain names."
+                f"covariates={_shown(formula)} cannot be read at character {at + 1}, {formula[at]!r}. Use column names, C(name), and + : *"
+                " between them; rename columns that are no plain names."
             )
         kind = str(match.lastgroup if match.lastgroup != "inside" else "category")
         tokens.append((kind, match.group("inside") or match.group(kind)))
@@ -82,7 +83,7 @@ def names_in(formula: str, frame: pd.DataFrame) -> list[str]:
     absent = [name for name in names if name not in frame.columns]
     if absent:
         shown = listing([_shown(name) for name in absent])
-        raise DataError(f"covariates name {shown}, which the data lack.{nearest(absent[0][:60], frame.columns)}")
+        raise DataError(f"covariates name {shown}, which the data lack.{nearest(absent[0][:60], frame.columns)} {columns_of(frame)}")
     return names
 
 

@@ -12,7 +12,7 @@ from pandas.api import types
 
 from swedge.assumptions import family_named
 from swedge.design import Allocation
-from swedge.errors import DataError, listing, nearest
+from swedge.errors import SMALL, DataError, counted, listing, nearest, offending, releasable
 from swedge.trial.cohort import as_cohort
 from swedge.trial.columns import (
     as_numbers,
@@ -33,6 +33,8 @@ from swedge.trial.trial import Trial
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
 Columns = dict[str, str | None]
+
+REMOVE = " Remove them, or widen the design's window."
 
 
 def read_frame(
@@ -79,7 +81,7 @@ def _rows(
 
 
 def _with_count(trial: Trial, dropped: int) -> Trial:
-    note = f"{dropped} rows with a missing outcome, size or covariate were dropped."
+    note = f"{counted(dropped, 'row', 'rows')} with a missing outcome, size or covariate {'was' if dropped == 1 else 'were'} dropped."
     return replace(trial, dropped=dropped, notes=(*trial.notes, note)) if dropped else trial
 
 
@@ -107,16 +109,19 @@ def _covariate_names(df: pd.DataFrame, covariates: str | None, columns: Columns)
 def _clusters(df: pd.DataFrame, columns: Columns, names: tuple[str, ...]) -> Index:
     """Position of each row's cluster; no other cluster may occur."""
     found = df[columns["cluster"]].map(label).astype(object)
-    counts = found.value_counts()
-    unknown = sorted(set(counts.index) - set(names))
+    unknown = found[~found.isin(names)].tolist()
     if unknown:
-        found_as = [(f"{name!r} ({counts[name]} rows)", nearest(name, names)) for name in unknown[:3]]
-        shown = listing([*(f"{rows}.{hint}" if hint else rows for rows, hint in found_as), *unknown[3:]])
-        raise DataError(
-            f"{len(unknown)} cluster names are not in the allocation: {shown}{'' if shown.endswith('?') else '.'} Correct the spelling, or"
-            " name never-treated clusters in comparators=."
-        )
+        raise DataError(_no_clusters(unknown, len(df), str(columns["cluster"]), names))
     return np.asarray(found.map({name: i for i, name in enumerate(names)}), dtype=np.int64)
+
+
+def _no_clusters(unknown: list[str], rows: int, column: str, names: tuple[str, ...]) -> str:
+    hints = [nearest(name.strip("'"), names) for name in list(releasable(unknown))[:3]]
+    return (
+        f"{len(unknown):,} of {counted(rows, 'row', 'rows')} {'holds' if len(unknown) == 1 else 'hold'} a value that is no cluster of the"
+        f" allocation ({offending(unknown)}).{''.join(dict.fromkeys(hints))} Is {column!r} the cluster column? The clusters are"
+        f" {listing(names)}. Correct the spelling, or name never-treated clusters in comparators=."
+    )
 
 
 def _check_present(cluster: Index, names: tuple[str, ...]) -> None:
@@ -124,8 +129,8 @@ def _check_present(cluster: Index, names: tuple[str, ...]) -> None:
     absent = [name for name, rows in zip(names, seen, strict=True) if not rows]
     if absent:
         raise DataError(
-            f"{len(absent)} clusters of the allocation have no rows with an outcome: {listing(absent)}. Add their data, or redesign without"
-            " them."
+            f"{counted(len(absent), 'cluster of the allocation has', 'clusters of the allocation have')} no rows with an outcome:"
+            f" {listing(absent)}. Add their data, or redesign without them."
         )
 
 
@@ -140,11 +145,24 @@ def _periods(df: pd.DataFrame, columns: Columns, allocation: Allocation) -> Inde
         found, where = _numbered(df, str(columns["period"])), f"1 to {design.n_periods}"
     outside = (found < 0) | (found >= design.n_periods)
     if outside.any():
-        values = sorted({str(v) for v in df[columns["date"] or columns["period"]][outside]})
-        zero = " Periods count from 1: if yours count from 0, add 1." if columns["date"] is None and found.min() == 0 else ""
-        advice = zero or " Remove them, or widen the design's window."
-        raise DataError(f"{int(outside.sum())} rows lie outside {where}: {listing(values)}.{advice}")
+        column, dated = str(columns["date"] or columns["period"]), columns["date"] is not None
+        values = df[column][outside].tolist()
+        advice = "" if dated else _shift(found + 1, column, design.n_periods)
+        raise DataError(
+            f"{counted(len(values), 'row lies', 'rows lie')} outside {where}, by column {column!r} ({offending(values)}).{advice or REMOVE}"
+        )
     return found.astype(np.int64)
+
+
+def _shift(period: Array, column: str, periods: int) -> str:
+    """Advice for periods that are all there but do not count from 1; nothing when they are something else."""
+    low, high = int(period.min()), int(period.max())
+    by = 1 - low
+    if by == 0 or not (high - low == periods - 1 or (low == 0 and high < periods)):
+        return ""
+    few = min(int((period == end).sum()) for end in (low, high)) <= SMALL
+    runs = "does not" if few else f"runs {low} to {high}"
+    return f" Periods count from 1; column {column!r} {runs}: {f'add {by}' if by > 0 else f'subtract {-by}'}."
 
 
 def _refuse_zone(df: pd.DataFrame, column: str) -> None:
@@ -164,8 +182,8 @@ def _numbered(df: pd.DataFrame, column: str) -> Array:
     wrong[~wrong] = values[~wrong] % 1 != 0
     if wrong.any():
         raise DataError(
-            f"{int(wrong.sum())} rows have a period that is no whole number: {listing(sorted(set(map(str, df[column][wrong]))))}. Periods"
-            f" count from 1."
+            f"{counted(int(wrong.sum()), 'row has', 'rows have')} no whole number in period={column!r}"
+            f" ({offending(df[column][wrong].tolist())}). Periods count from 1; for dates pass date=."
         )
     return values - 1
 
@@ -197,9 +215,14 @@ def _sizes(df: pd.DataFrame, column: str, family: str) -> Array:
     """Counts of individuals; units of exposure (poisson) may be fractions."""
     size = numbers(df, column, "size")
     if (size <= 0).any():
-        raise DataError(f"{int((size <= 0).sum())} rows have a size that is not positive ({column!r}). Remove empty groups.")
+        raise DataError(
+            f"{counted(int((size <= 0).sum()), 'row has', 'rows have')} a size that is not positive ({column!r}). Remove empty groups."
+        )
     if family != "poisson" and (size % 1 != 0).any():
-        raise DataError(f"{int((size % 1 != 0).sum())} rows have a size that is no whole number ({column!r}). Give numbers of individuals.")
+        raise DataError(
+            f"{counted(int((size % 1 != 0).sum()), 'row has', 'rows have')} a size that is no whole number ({column!r}). Give numbers of"
+            " individuals."
+        )
     return size
 
 
@@ -250,14 +273,15 @@ def _contradictions(recorded: Array, cluster: Index, period: Index, wrong: NDArr
         for i, t in cells[:3]
     ]
     return (
-        f"{len(cells)} cluster-periods contradict the allocation. {listing([*shown, *cells[3:]])}. Pass the allocation that was carried"
-        " out, or drop treatment= to use it."
+        f"{counted(len(cells), 'cluster-period contradicts', 'cluster-periods contradict')} the allocation."
+        f" {listing([*shown, *cells[3:]])}. Pass the allocation that was carried out, or drop treatment= to use it."
     )
 
 
 def _arms(values: Array) -> str:
-    distinct = np.unique(values)
-    return " and ".join(_arm(v) for v in distinct) if len(distinct) <= 3 else f"{len(distinct)} different shares"
+    distinct, rows = np.unique(values, return_counts=True)
+    plain = len(distinct) <= 3 and bool(((rows > SMALL) | np.isin(distinct, (0.0, 1.0))).all())
+    return " and ".join(_arm(v) for v in distinct) if plain else counted(len(distinct), "share", "different shares")
 
 
 def _arm(value: float) -> str:

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from swedge.assumptions import family_named
-from swedge.errors import DataError, listing
+from swedge.errors import DataError, counted, listing, offending, releasable
 from swedge.trial.cells import Cells
 from swedge.trial.columns import as_numbers, check_columns, check_placeable, label, numbers, refuse_times, refuse_twins
 from swedge.trial.tables import check_cells
@@ -121,9 +121,9 @@ def _starts(df: pd.DataFrame, column: str) -> Array:
     starts = np.where(df[column].isna(), np.inf, as_numbers(df[column]))
     wrong = np.isnan(starts) | (starts < 0)
     if wrong.any():
-        shown = sorted(set(map(repr, df[column][wrong])))
         raise DataError(
-            f"{int(wrong.sum())} rows have a first_treated that is no period: {listing(shown)}. Give a number, or 0, nan or inf for never."
+            f"{counted(int(wrong.sum()), 'row has', 'rows have')} no period in first_treated={column!r}"
+            f" ({offending(df[column][wrong].tolist())}). Give a number, or 0, nan or inf for never."
         )
     return np.where(starts == 0, np.inf, starts)
 
@@ -141,11 +141,35 @@ def _check_rows(rows: _Rows) -> None:
     cell = rows.cluster * len(rows.periods) + rows.period
     held = np.bincount(cell)
     if held.max() > 1:
-        twice = held[cell] > 1
-        first = dict.fromkeys(zip(rows.cluster[twice].tolist(), rows.period[twice].tolist(), strict=True))
-        cells = [f"{rows.names[i]}, {label(float(rows.periods[t]))}" for i, t in first]
-        raise DataError(f"{len(cells)} cluster-periods have more than one row: {listing(cells)}. Aggregate them first.")
-    refuse_twins(rows.names)
-    changing = sorted({rows.names[i] for i in rows.cluster[rows.first != rows.starts[rows.cluster]]})
-    if changing:
-        raise DataError(f"first_treated changes within {listing(changing)}. A cluster is first treated once.")
+        raise DataError(
+            f"{counted(int((held > 1).sum()), 'cluster-period has', 'cluster-periods have')} more than one row, in"
+            f" {_of_clusters(rows, held[cell] > 1)}. Aggregate them first: a panel has one row a cluster and period."
+        )
+    _refuse_twins(rows)
+    changing = rows.first != rows.starts[rows.cluster]
+    if changing.any():
+        raise DataError(
+            f"first_treated changes within {_of_clusters(rows, changing)}. A cluster is first treated once, so its rows must agree:"
+            " df.groupby(cluster)[first_treated].nunique() is more than 1 where they do not."
+        )
+
+
+def _of_clusters(rows: _Rows, chosen: NDArray[np.bool_]) -> str:
+    """The clusters of the chosen rows; named where all their rows are so many that a name cannot be one person's."""
+    found = np.unique(rows.cluster[chosen])
+    names = list(releasable([rows.names[i] for i in rows.cluster[np.isin(rows.cluster, found)]]))
+    shown = f": {listing(names)}" if names else ", whose names have too few rows to be shown"
+    return counted(len(found), "cluster", "clusters") + shown
+
+
+def _refuse_twins(rows: _Rows) -> None:
+    """As for named clusters, without the names: the column may hold people's."""
+    try:
+        refuse_twins(rows.names)
+    except DataError:
+        plain = np.array([" ".join(name.split()).casefold() for name in rows.names])
+        spellings = np.unique(plain, return_counts=True)
+        again = np.isin(plain, spellings[0][spellings[1] > 1])[rows.cluster]
+        raise DataError(
+            f"Names differ in nothing but capitals and spaces, of {_of_clusters(rows, again)}. Give each cluster one name."
+        ) from None

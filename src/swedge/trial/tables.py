@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from swedge.assumptions import family_named
 from swedge.design import Allocation
-from swedge.errors import DataError, listing
+from swedge.errors import DataError, counted, listing
 from swedge.trial.cells import Cells
 from swedge.trial.columns import cluster_names, label
 from swedge.trial.trial import Trial, exposed
@@ -34,6 +34,7 @@ def read_cells(
     counts, means = (_table(what, values, names, allocation.design.n_periods) for what, values in (("n", n), ("mean", mean)))
     means = means[..., None] if means.shape[-2:] == counts.shape[-2:] else means
     cells = Cells(counts, means, _scatter(within, means.shape[-1]))
+    _check_stack(cells)
     if np.isnan(means).any():  # where n = 0: a nan there would spread through averages
         cells = replace(cells, mean=np.where(counts[..., None] > 0, means, 0.0))
     treatment, exposure = exposed(allocation, len(comparators))
@@ -44,6 +45,17 @@ def read_cells(
     )
     _check_left_out(trial)
     return check_cells(trial)
+
+
+def _check_stack(cells: Cells) -> None:
+    """A scatter with leading axes of its own would multiply the stack: R trials become R x R."""
+    lead = np.broadcast_shapes(cells.n.shape[:-2], cells.mean.shape[:-3])
+    if cells.within is not None and cells.lead != lead:
+        clusters, variables = cells.n.shape[-2], cells.mean.shape[-1]
+        raise DataError(
+            f"within has shape {cells.within.shape}, which does not fit trials of shape {lead}; expected (..., C, {variables},"
+            f" {variables}) with C 1 or {clusters} and, for a stack, the leading axes of n and mean before it."
+        )
 
 
 def _check_left_out(trial: Trial) -> None:
@@ -63,7 +75,10 @@ def _covariate_names(given: Sequence[str], count: int, family: str) -> tuple[str
             f"Means of covariates do not suffice for family={family!r}. Build the trial from rows: Trial.from_frame(covariates=...)."
         )
     if given and len(given) != count:
-        raise DataError(f"covariates names {len(given)} covariates; mean holds {count} beside the outcome. Name each, in their order.")
+        raise DataError(
+            f"covariates names {counted(len(given), 'covariate', 'covariates')}; mean holds {count} beside the outcome."
+            " Name each, in their order."
+        )
     return tuple(map(str, given)) or tuple(f"covariate {i + 1}" for i in range(count))
 
 
@@ -88,10 +103,16 @@ def _aligned(what: str, frame: pd.DataFrame, names: tuple[str, ...], periods: in
     wanted = [str(t + 1) for t in range(periods)]
     if sorted(rows) != sorted(names) or sorted(columns) != sorted(wanted):
         raise DataError(
-            f"{what} is a frame with rows {listing(rows)} and columns {listing(columns)}; expected the clusters {listing(names)} and the"
-            f" periods 1 to {periods}. Label them so, or pass the bare array (.to_numpy()) in that order."
+            f"{what} is a frame with {_labelled(rows, 'row', names)} a cluster and {_labelled(columns, 'column', wanted)} a period;"
+            f" expected the clusters {listing(names)} and the periods 1 to {periods}, each once. Label them so, or pass the bare array"
+            " (.to_numpy()) in that order."
         )
     return np.asarray(frame.iloc[[rows.index(name) for name in names], [columns.index(t) for t in wanted]])
+
+
+def _labelled(labels: Sequence[str], one: str, known: Sequence[str]) -> str:
+    """How many labels are right: what the others are may be people's."""
+    return f"{counted(len(labels), one, one + 's')}, {len(set(labels) & set(known))} of them named as"
 
 
 def _scatter(within: ArrayLike | None, variables: int) -> Array | None:
@@ -135,7 +156,9 @@ def _check_means(trial: Trial, seen: NDArray[np.bool_]) -> None:
     wrong = seen & ((trial.outcome < 0) | (trial.outcome > top))
     if wrong.any():
         allowed = "outside [0, 1]" if top == 1 else "below 0"
-        raise DataError(f"{int(wrong.sum())} cells have a {trial.family} mean {allowed}. Give means (events / n), not counts.")
+        raise DataError(
+            f"{counted(int(wrong.sum()), 'cell has', 'cells have')} a {trial.family} mean {allowed}. Give means (events / n), not counts."
+        )
 
 
 def _check_empty(trial: Trial, seen: NDArray[np.bool_], empty: str) -> None:
@@ -146,8 +169,9 @@ def _check_empty(trial: Trial, seen: NDArray[np.bool_], empty: str) -> None:
         return
     cells = [f"{trial.clusters[i]}, period {t + 1}" for i, t in np.argwhere(lacking)]
     whole = [t + 1 for t in range(seen.shape[1]) if lacking[:, t].any() and not seen[:, t].any()]
-    periods = f" Nobody at all was observed in period {listing(whole)}." if whole else ""
+    periods = f" Nobody at all was observed in {'period' if len(whole) == 1 else 'periods'} {listing(whole)}." if whole else ""
     raise DataError(
-        f"{len(cells)} cells that the design observes have no rows: {listing(cells)}.{periods} Check the dates and names; pass"
+        f"{counted(len(cells), 'cell that the design observes has', 'cells that the design observes have')} no rows:"
+        f" {listing(cells)}.{periods} Check the dates and names; pass"
         f" empty='keep' if nobody was eligible there."
     )

@@ -222,7 +222,9 @@ class Trial:
         """One line: how many trials, clusters and periods, and of what family."""
         many = f"{int(np.prod(self.shape))} trials of " if self.shape else ""
         beside = f" ({self.comparators} never treated)" if self.comparators else ""
-        return f"<Trial: {many}{len(self.clusters)} clusters{beside} x {self.n.shape[-1]} periods, {self.family}>"
+        people = "" if self.shape else f", n = {float(self.n.sum()):,.0f}"
+        dropped = f", {self.dropped:,} dropped" if self.dropped else ""
+        return f"<Trial: {many}{len(self.clusters)} clusters{beside} x {self.n.shape[-1]} periods, {self.family}{people}{dropped}>"
 
     @cached_property
     def shape(self) -> tuple[int, ...]:

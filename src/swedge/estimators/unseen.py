@@ -1,0 +1,44 @@
+"""Notes that difference-in-differences estimators share: treated clusters without weight, and errors that a variance does not see."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from swedge.errors import listing
+from swedge.trial import Trial
+
+Array = NDArray[np.float64]
+
+# A weight below this share of the largest is rounding.
+NOTHING = 1e-9
+
+
+def without_weight(trial: Trial, weights: Array) -> tuple[str, ...]:
+    """Treated clusters of one trial none of whose treated cells has weight in ``weights (K, I, T)``."""
+    arm = trial.arm * (trial.n > 0)
+    size = np.abs(np.nan_to_num(weights))
+    treated = arm.any(-1)
+    idle = np.flatnonzero(treated & ((size * arm).max((-3, -1)) <= NOTHING * size.max()))
+    if not len(idle):
+        return ()
+    who = listing([trial.clusters[i] for i in idle])
+    return (f"{len(idle)} of {int(treated.sum())} treated clusters carry no weight in the effect, which is that of the others: {who}.",)
+
+
+def cohorts_of_one(trial: Trial) -> tuple[str, ...]:
+    """Clusters alone in their cohort, whom an influence function compares with nobody."""
+    on, periods = trial.arm > 0, trial.arm.shape[-1]
+    start = np.where(on.any(-1), on.argmax(-1), periods)
+    start = np.where((trial.n > 0).any(-1), start, -1)
+    dates = np.unique(start[start >= 0])
+    alone = dates[((start[..., None] == dates).sum(-2).reshape((-1, len(dates))) == 1).any(0)]
+    named = [trial.periods[g] for g in alone if g < periods]
+    which = [f"first treated in {listing(named)} ({len(named)} of {(dates < periods).sum()} groups)"] if named else []
+    which += ["never treated"] if periods in alone else []
+    if not which:
+        return ()
+    return (
+        f"One cluster alone was {' and one '.join(which)}: a variance by influence sees little or nothing of its error and is too small."
+        " Use vcov='CR2', or a randomisation test.",
+    )
