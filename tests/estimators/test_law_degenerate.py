@@ -56,7 +56,7 @@ def test_as_many_coefficients_as_cells(vcov: str) -> None:
 def test_a_mixed_model_without_cells_to_spare(correlation: sw.Exchangeable) -> None:
     """Three cells and three coefficients: nothing tells how clusters vary, however many individuals there are."""
     stairs = sw.Design.from_matrix([[0, 1], [None, 0]], clusters_per_sequence=[1, 1]).allocate({"1": 0, "2": 1})
-    trial = sw.Trial.from_cells(np.full((2, 2), 50), [[0.1, 0.5], [0.2, 0.3]], stairs, within=180.0)
+    trial = sw.Trial.from_cells([[50, 50], [0, 50]], [[0.1, 0.5], [0.2, 0.3]], stairs, within=180.0)
     refused(sw.MixedModel(correlation, df="satterthwaite"), trial, "no degrees of freedom")
 
 

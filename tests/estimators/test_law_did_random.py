@@ -25,13 +25,18 @@ def trial_of(seed: int, effect: float = 0.0, comparators: int = 4) -> sw.Trial:
     return sw.Trial.from_cells(np.ones(y.shape), y, allocation, comparators=names)
 
 
+def trial_for(estimator: sw.LinearEstimator, seed: int, effect: float = 0.0) -> sw.Trial:
+    """Without comparators where these would have to be drawn by lot."""
+    return trial_of(seed, effect, comparators=0 if isinstance(estimator, RothSantAnna) else 4)
+
+
 def of_outcomes(trial: sw.Trial, y: Array) -> sw.Trial:
     return replace(trial, cells=replace(trial.cells, n=np.broadcast_to(trial.cells.n, y.shape), mean=y[..., None]))
 
 
 @each
 def test_law_the_randomisation_test_is_a_loop_over_allocations(estimator: sw.LinearEstimator) -> None:
-    trial = trial_of(1)
+    trial = trial_for(estimator, 1)
     result = sw.RandomisationTest(interval=False).run(trial, estimator)
     loop = np.array([float(estimator.point(trial.reallocated(row))) for row in DESIGN.allocations()])
     np.testing.assert_allclose(result.reference, loop, atol=1e-8)
@@ -43,14 +48,14 @@ def test_law_the_randomisation_test_is_a_loop_over_allocations(estimator: sw.Lin
 def test_law_the_interval_moves_with_a_constant_effect(estimator: sw.LinearEstimator) -> None:
     """Its ends are searched, not swept: weights of one null's outcomes do not serve another's."""
     test = sw.RandomisationTest(level=0.8)
-    plain, moved = (test.run(trial_of(2, effect), estimator) for effect in (0.0, 3.0))
+    plain, moved = (test.run(trial_for(estimator, 2, effect), estimator) for effect in (0.0, 3.0))
     np.testing.assert_allclose(moved.conf_int - plain.conf_int, 3.0, atol=2e-2)
-    assert plain.conf_int[0] < float(estimator.point(trial_of(2))) < plain.conf_int[1]
+    assert plain.conf_int[0] < float(estimator.point(trial_for(estimator, 2))) < plain.conf_int[1]
 
 
 @pytest.mark.parametrize("estimator", [RothSantAnna(), RothSantAnna(beta=0.4), SyntheticControl(), SyntheticDiD(penalty=0.3)], ids=repr)
 def test_law_weights_add_up(estimator: sw.LinearEstimator) -> None:
-    trial = trial_of(3)
+    trial = trial_for(estimator, 3)
     weights = estimator.weights(trial)
     np.testing.assert_allclose(weights.sum(0), 0, atol=1e-12)
     assert (weights * trial.arm).sum() == pytest.approx(1)
@@ -72,7 +77,8 @@ def test_law_cluster_constants_change_nothing_with_an_intercept() -> None:
     moved = of_outcomes(trial, trial.outcome + 7 * np.random.default_rng(6).normal(size=(8, 1)))
     assert float(SyntheticDiD().point(moved)) == pytest.approx(float(SyntheticDiD().point(trial)), abs=1e-8)
     assert float(RothSantAnna(beta=1).point(moved)) == pytest.approx(float(RothSantAnna(beta=1).point(trial)), abs=1e-10)
-    assert abs(float(RothSantAnna(beta=0).point(moved)) - float(RothSantAnna(beta=0).point(trial))) > 0.1
+    lottery, other = replace(trial, design=None), replace(moved, design=None)
+    assert abs(float(RothSantAnna(beta=0).point(other)) - float(RothSantAnna(beta=0).point(lottery))) > 0.1
 
 
 def test_law_a_heavy_penalty_weighs_controls_alike() -> None:
@@ -94,23 +100,40 @@ def test_law_estimates_are_unbiased_over_allocations_for_any_multiple() -> None:
 
 
 def test_law_results_read_and_draw_like_all_others() -> None:
-    trial = trial_of(9)
     for estimator in (RothSantAnna(aggregate="cohort"), SyntheticDiD(), SyntheticControl(vcov="CR3")):
+        trial = trial_for(estimator, 9)
         fit = estimator.fit(trial)
         assert fit.tidy()["term"].tolist()[0] == "overall"
         assert any("as known" in note for note in fit.notes)
-        assert "comparison clusters" in fit.methods
+        assert ("comparison clusters" in fit.methods) == bool(trial.comparators)
         assert fit.plot().get_xlabel()
         assert estimator.plot_weights(trial).get_title() is not None
         assert eval(repr(estimator)) == estimator
-    text = RothSantAnna().fit(trial).summary()
+    text = RothSantAnna().fit(trial_of(9, comparators=0)).summary()
     assert "The estimated multiple of the baseline difference is" in text
     assert "a constant effect taken out: cohorts are small" in text
-    assert "Cohorts share one covariance" in RothSantAnna().fit(trial_of(9, comparators=12)).summary()
+    assert "No design stands behind this panel" not in text
+    twelve = sw.Design.stepped_wedge(clusters=12, periods=3)
+    y = np.random.default_rng(0).normal(size=(12, 3))
+    paired = sw.Trial.from_cells(np.ones(y.shape), y, twelve.randomise(seed=0))
+    assert "Cohorts share one covariance" in RothSantAnna().fit(paired).summary()
+
+
+def test_law_never_treated_clusters_alone_are_not_pooled_for_the_treated() -> None:
+    """Four clusters with a date each and twelve comparators: whose covariance is pooled over cohorts is that of the comparators alone."""
+    fit = RothSantAnna(beta=1).fit(trial_of(9, comparators=12))
+    assert "a constant effect taken out: cohorts are small" in fit.summary()
+    assert "Cohorts share one covariance" in RothSantAnna(beta=1, pool="cohorts").fit(trial_of(9, comparators=12)).summary()
+
+
+def test_law_a_panel_without_a_design_is_told_what_is_assumed() -> None:
+    panel = replace(trial_of(11), design=None)
+    assert "No design stands behind this panel" in RothSantAnna().fit(panel).summary()
+    assert "No design stands behind this panel" not in RothSantAnna(beta=1).fit(panel).summary()
 
 
 def test_law_leave_one_out_and_jackknife_work_through_the_point_estimate() -> None:
-    trial = trial_of(10)
+    trial = replace(trial_of(10), design=None)
     for estimator in (RothSantAnna(), SyntheticDiD()):
         result = sw.JackknifeTest().run(trial, estimator)
         assert np.isfinite(result.left_out).all()

@@ -6,6 +6,7 @@ import warnings
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import swedge as sw
@@ -147,3 +148,17 @@ def test_law_notes_quote_figures_only_for_models_that_were_simulated() -> None:
     assert "has not been simulated" in other
     assert "Family Safeguarding" not in other
     assert "6, 9 and 11%" in " ".join(sw.MixedModel(df="normal").fit(trial).notes)
+
+
+def test_a_cohort_that_the_model_forgets_is_told() -> None:
+    """The same twenty people in every period, analysed as new ones: a note says so, and people are not counted six times."""
+    rng = np.random.default_rng(3)
+    allocation = sw.Design.stepped_wedge(clusters=5, periods=6).randomise(seed=0)
+    who = [(str(c + 1), t + 1, f"{c}-{k}") for c in range(5) for k in range(20) for t in range(6)]
+    rows = pd.DataFrame(who, columns=["la", "period", "person"]).assign(y=rng.standard_normal(600))
+    rows["y"] += rows["person"].map(dict(zip(rows["person"].unique(), rng.standard_normal(100), strict=True)))
+    trial = sw.Trial.from_frame(rows, allocation, cluster="la", period="period", outcome="y", individual="person")
+    plain, own = sw.MixedModel().fit(trial), sw.MixedModel(sw.NestedExchangeable(iac=None)).fit(trial)
+    assert any("The same individuals are in every period" in note for note in plain.notes)
+    assert not any("The same individuals are in every period" in note for note in own.notes)
+    assert "100 individuals measured 600 times" in own.methods

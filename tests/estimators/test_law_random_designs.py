@@ -51,7 +51,8 @@ def data_sets(draw: st.DrawFn) -> Data:
     n = draw(arrays(float, (clusters, periods), elements=st.integers(0, 6).map(float)))
     mean = draw(arrays(float, (clusters, periods), elements=st.integers(-40, 40).map(lambda k: k / 8)))
     within = draw(arrays(float, (clusters, 1, 1), elements=st.integers(1, 64).map(lambda k: k / 4)))
-    data = Data(matrix, n, mean, within)
+    left_out = np.array([[entry is None for entry in row] for row in matrix])
+    data = Data(matrix, np.where(left_out, 0.0, n), mean, within)
     try:
         data.trial()
     except sw.SwedgeError:
@@ -110,7 +111,7 @@ def test_relabelling(case: tuple[Data, sw.Estimator], random: object) -> None:
 def test_what_was_not_observed_never_matters(case: tuple[Data, sw.Estimator], junk: int) -> None:
     data, estimator = case
     out = np.array([[entry is None for entry in row] for row in data.matrix])
-    other = replace(data, n=np.where(out, 7.0, data.n), mean=np.where(out | (data.n == 0), float(junk), data.mean))
+    other = replace(data, mean=np.where(out | (data.n == 0), float(junk), data.mean))
     agree(outcome(estimator, other.trial()), outcome(estimator, data.trial()))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from swedge._kernels.cohort_moments import Moments, class_covariance, moments
 from swedge.errors import DataError, listing
+from swedge.estimate import Estimate
 from swedge.estimators.aggregation import Average, Averages, each, moved, weigh
 from swedge.estimators.cohorts import Cohorts
 from swedge.estimators.difference import ROBUST, CellEffects, DifferenceInDifferences, TermNumbers
@@ -29,6 +30,10 @@ from swedge.trial import Trial
 
 Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
+
+
+# The detail of an event study that holds the event times of its base periods: one, where all effects are relative to the same.
+REFERENCE = "reference"
 
 
 class Influenced(NamedTuple):
@@ -97,6 +102,13 @@ class ByGroupTime(DifferenceInDifferences):
         level = (slopes * known.held.mean[..., None, :, :]).sum(-1)
         cells = (for_cells(slopes, label) * _outcome(trial)[..., None, :, :]).sum(-1)
         return np.asarray(cells - for_clusters(level, label) + about)
+
+    def _fit(self, trial: Trial) -> Estimate:
+        fit = super()._fit(trial)
+        if trial.shape or not any(term.startswith("event ") for term in fit.terms):
+            return fit
+        pairs = self._comparisons(trial)[0].pairs
+        return replace(fit, details={**fit.details, REFERENCE: np.unique(pairs.base - pairs.group)})
 
     def _numbers(self, trial: Trial) -> TermNumbers:
         if self.vcov in ROBUST:

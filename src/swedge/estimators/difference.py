@@ -147,7 +147,7 @@ class DifferenceInDifferences(LinearEstimator):
         status = np.where(known, np.where(varies(trial.n, trial.outcome), Status.OK, Status.NO_VARIATION), Status.RANK_DEFICIENT)
         status = np.where((status == Status.OK) & found.blind, Status.ONE_CLUSTER, status)
         numbers = (full(found.estimate, trial, 1), full(found.covariance, trial, 2), full(found.df, trial, 1))
-        notes = (*trial.notes, *found.notes, *self._unseen(trial, found))
+        notes = (*trial.notes, *self._unseen(trial, found), *found.notes)
         wording = Wording(type(self).__name__, found.estimand, "identity", self._methods(trial), notes)
         alone = None if found.alone is None else full(found.alone, trial, 1)
         return assemble(trial, found.terms, numbers, full(status, trial, 0).astype(np.int8), wording, alone=alone)

@@ -239,7 +239,7 @@ class GEE(Estimator):
         how = f"kept to {self.correlation!r}" if stated(self.correlation) else f"estimated by {MOMENTS[self.moments]}"
         kind = {"exchangeable": "exchangeable", "nested": "nested exchangeable", "decay": "exponentially decaying"}
         return (
-            f"Generalised estimating equations ({trial.family}, {self.scale(trial)} link) with fixed period effects{estimated(parts)},"
-            f" an {kind[KINDS[type(self.correlation)]]} working correlation {how}, {self.vcov} standard errors and"
+            f"Generalised estimating equations ({trial.family}, {self.scale(trial)} link) with fixed period effects{estimated(parts)}"
+            f" and an {kind[KINDS[type(self.correlation)]]} working correlation {how}, {self.vcov} standard errors and"
             f" {DF_WORDS[self.df]} degrees of freedom{adjusted_for(trial)}; {counted(trial)}."
         ).replace("an nested", "a nested")

@@ -13,6 +13,7 @@ from swedge._kernels.sandwich import CORRECTIONS
 from swedge.assumptions import Constant, Correlation, EffectCurve, Estimand, NestedExchangeable, family_named
 from swedge.errors import FitError, Status, nearest
 from swedge.estimate import Estimate, Estimator, Wording, assemble
+from swedge.estimators.closed_cohort import in_cohort
 from swedge.estimators.columns import Effects, adjusted_for, counted, effects, estimated, informed, without_effect
 from swedge.estimators.fitted_mean import FittedMean
 from swedge.estimators.found import Found
@@ -226,6 +227,11 @@ class MixedModel(Estimator):
             notes.append(
                 f"{self.vcov} with {DF_WORDS[self.df]} degrees of freedom is not safe with {clusters} clusters. Report CR2 with"
                 " Satterthwaite degrees of freedom beside it."
+            )
+        if trial.cells.cohort is not None and not in_cohort(self.correlation.structure()):
+            notes.append(
+                "The same individuals are in every period, and this model takes them for new ones. Estimate what they have in common:"
+                " MixedModel(NestedExchangeable(iac=None))."
             )
         if trial.cells.within is None and trial.family == "gaussian":
             notes.append("Only cell means were given: each is taken as one observation weighted by its count.")

@@ -67,9 +67,10 @@ class ComparatorChoice:
         """
         known = _before(self.candidates)
         treated, chosen = _treated(self.candidates), np.isin(self.candidates.clusters, self.names)
+        every = _candidate(self.candidates)
         table = known[treated].mean().rename("treated").to_frame()
-        table = table.assign(chosen=known[chosen].mean(), candidates=known[~treated].mean())
-        spread = np.sqrt((known[treated].var(ddof=0) + known[~treated].var(ddof=0)) / 2)
+        table = table.assign(chosen=known[chosen].mean(), candidates=known[every].mean())
+        spread = np.sqrt((known[treated].var(ddof=0) + known[every].var(ddof=0)) / 2)
         for name, column in (("difference", "chosen"), ("difference_all", "candidates")):
             table[name] = (table["treated"] - table[column]) / spread.where(spread > 0)
         return table.rename_axis("variable").reset_index()
@@ -86,7 +87,8 @@ class ComparatorChoice:
             else f"Every variable is within {APART} standard deviations."
         )
         names = f"Chosen: {listing(self.names, 60)}."
-        return "\n".join([self.rule, names, text_table(balance), told, "Alike before treatment is no proof of parallel trends after it."])
+        lines = [self.rule, names, text_table(balance), told, "Alike before treatment is no proof of parallel trends after it."]
+        return "\n".join([*lines, *_idle(self.candidates)])
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Mean outcome of treated clusters, chosen comparators and other candidates in each period."""
@@ -94,7 +96,7 @@ class ComparatorChoice:
 
         seen = np.where(self.candidates.n > 0, self.candidates.outcome, np.nan)
         treated, chosen = _treated(self.candidates), np.isin(self.candidates.clusters, self.names)
-        groups = {"treated clusters": treated, "chosen comparators": chosen, "other candidates": ~treated & ~chosen}
+        groups = {"treated clusters": treated, "chosen comparators": chosen, "other candidates": _candidate(self.candidates) & ~chosen}
         means = {f"{name} ({int(own.sum())})": _mean(seen[own], 0) for name, own in groups.items() if own.any()}
         return draw_group_means(means, self.candidates.periods, float((self.candidates.arm > 0).any(0).argmax()), ax=ax)
 
@@ -164,7 +166,7 @@ def choose_comparators(
     """
     _check(trial, by, on)
     barred = _known(exclude, trial, "exclude")
-    allowed = ~_treated(trial) & ~np.isin(trial.clusters, barred)
+    allowed = _candidate(trial) & ~np.isin(trial.clusters, barred)
     if isinstance(by, str) and by == "matching":
         pairs = _matched(trial, allowed, whole(count, "count", least=1), on, tuple(covariates))
         also = f" and {', '.join(covariates)}" if covariates else ""
@@ -219,7 +221,7 @@ def _choice(trial: Trial, pairs: pd.DataFrame, rule: str) -> ComparatorChoice:
     if not names:
         raise DataError(f"{rule} None of the {trial.comparators} candidates is left. Choose more, or exclude fewer.")
     chosen = with_comparators(trial, names)
-    return ComparatorChoice(replace(chosen, notes=(*trial.notes, rule)), trial, rule, pairs)
+    return ComparatorChoice(replace(chosen, notes=(*trial.notes, rule, *_idle(trial))), trial, rule, pairs)
 
 
 def _candidates(trial: Trial) -> tuple[str, ...]:
@@ -227,8 +229,19 @@ def _candidates(trial: Trial) -> tuple[str, ...]:
 
 
 def _treated(trial: Trial) -> Flags:
-    """Clusters that are no candidates: those that the design or the panel treats."""
-    return np.arange(len(trial.clusters)) < len(trial.clusters) - trial.comparators
+    """Clusters that are treated in one of the trial's periods."""
+    return np.asarray((trial.arm > 0).any(-1))
+
+
+def _candidate(trial: Trial) -> Flags:
+    return np.arange(len(trial.clusters)) >= len(trial.clusters) - trial.comparators
+
+
+def _idle(trial: Trial) -> tuple[str, ...]:
+    """A note on clusters that are to be treated, but in none of the trial's periods."""
+    names = [trial.clusters[i] for i in np.flatnonzero(~_treated(trial) & ~_candidate(trial))]
+    told = f"{listing(names)} ({len(names)} clusters) are not treated in any period here: nothing is matched to them, and they stay."
+    return (told,) if names else ()
 
 
 def _check(trial: object, by: object, on: str) -> None:
@@ -265,7 +278,7 @@ def _mean(values: Array, axis: int) -> Array:
 
 
 def _early(trial: Trial) -> Flags:
-    """Periods before each cluster's treatment ``(I, T)``; for candidates, before anybody's."""
+    """Periods before each cluster's treatment ``(I, T)``; for clusters that are not treated here, before anybody's."""
     start = np.where((trial.arm > 0).any(-1), (trial.arm > 0).argmax(-1), trial.arm.shape[-1])
     return np.asarray(np.arange(trial.arm.shape[-1]) < np.where(_treated(trial), start, start.min())[:, None])
 

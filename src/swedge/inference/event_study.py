@@ -12,6 +12,7 @@ from swedge.design.validation import whole
 from swedge.errors import FitError, listing
 from swedge.estimate import Estimate
 from swedge.estimate.result import quantile
+from swedge.estimators.by_group_time import REFERENCE
 
 Array = NDArray[np.float64]
 
@@ -21,7 +22,10 @@ ADVICE = "Fit CallawaySantAnna(aggregate='dynamic', base='universal') or SunAbra
 
 
 class EventStudy(NamedTuple):
-    """Event times ``before (K,)`` and ``after (T,)`` the reference period; estimates ``(K + T,)``, their covariance and smallest df."""
+    """Event times ``before (K,)`` and ``after (T,)`` the reference period; estimates ``(K + T,)``, their covariance and smallest df.
+
+    A time between them that is in neither was never observed.
+    """
 
     before: NDArray[np.int64]
     after: NDArray[np.int64]
@@ -31,13 +35,19 @@ class EventStudy(NamedTuple):
     df: float
 
     @property
+    def unobserved(self) -> list[int]:
+        """Event times between the others that nobody was observed in."""
+        known = {*self.before.tolist(), *self.after.tolist(), self.reference}
+        return sorted(set(range(min(known), max(known) + 1)) - known)
+
+    @property
     def inflated(self) -> Array:
         """The covariance times the square of t over normal quantiles at 95%: normal intervals of it are as long as t intervals."""
         return np.asarray(self.covariance * float(quantile(0.95, self.df) / special.ndtri(0.975)) ** 2)
 
 
 def event_study(fit: object, before: int | None = None, after: int | None = None) -> EventStudy:
-    """Effects relative to one period before treatment, of a single fit; only the `before` and `after` periods nearest to it, if given.
+    """Effects relative to one period before treatment, of a single fit; only the `before` and `after` observed ones nearest, if given.
 
     Raises
     ------
@@ -49,7 +59,7 @@ def event_study(fit: object, before: int | None = None, after: int | None = None
     named = [term for term in fit.terms if term.startswith("event ")]
     at = np.array([int(term.split()[1]) for term in named], dtype=np.int64)
     reference = _reference(at, fit)
-    kept = _window(at - reference, before, after)
+    kept = _window(at, reference, before, after)
     rows = np.array([fit.terms.index(named[k]) for k in kept])
     found = EventStudy(
         at[kept][at[kept] < reference],
@@ -69,7 +79,13 @@ def _reference(at: NDArray[np.int64], fit: Estimate) -> int:
         raise FitError(
             f"The fit has {listing(fit.terms) or 'no terms'}; this needs effects by event time before and after treatment. {ADVICE}."
         )
-    gaps = sorted(set(range(int(at.min()), int(at.max()) + 1)) - set(at.tolist()))
+    bases = fit.details.get(REFERENCE)
+    if bases is not None and len(bases) > 1:
+        raise FitError(
+            f"The effects are relative to different periods, {listing([f'event {e}' for e in bases])}; this needs one reference period."
+            f" {ADVICE}; with base='universal' already, leave out clusters whose last period before treatment is not observed."
+        )
+    gaps = sorted(set(range(int(at.min()), int(at.max()) + 1)) - set(at.tolist())) if bases is None else [int(bases[0])]
     if len(gaps) != 1 or gaps[0] >= 0 or at.min() >= gaps[0]:
         raise FitError(
             f"The effects run from event {at.min()} to event {at.max()}, and {listing(gaps) or 'none'} of these times has none; this needs"
@@ -78,10 +94,10 @@ def _reference(at: NDArray[np.int64], fit: Estimate) -> int:
     return gaps[0]
 
 
-def _window(away: NDArray[np.int64], before: int | None, after: int | None) -> NDArray[np.int64]:
-    least = -np.inf if before is None else -whole(before, "before", least=1)
-    most = np.inf if after is None else whole(after, "after", least=1)
-    return np.flatnonzero((away >= least) & (away <= most))
+def _window(at: NDArray[np.int64], reference: int, before: int | None, after: int | None) -> NDArray[np.int64]:
+    early, late = np.flatnonzero(at < reference), np.flatnonzero(at > reference)
+    first = 0 if before is None else max(len(early) - whole(before, "before", least=1), 0)
+    return np.concatenate([early[first:], late[: len(late) if after is None else whole(after, "after", least=1)]])
 
 
 def _check_rank(found: EventStudy) -> None:

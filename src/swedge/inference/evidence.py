@@ -108,7 +108,7 @@ def split_evidence(trial: Trial, estimator: LinearEstimator, *, draws: int = 9_9
     DataError
         If no design stands behind the trial, it permits more than 20,000 allocations, or its allocation is not one of them.
     FitError
-        If the estimator is no weighted sum of cell means with one effect.
+        If the estimator is no weighted sum of cell means with one effect, or its weights depend on outcomes.
 
     Notes
     -----

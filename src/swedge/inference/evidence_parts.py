@@ -79,11 +79,16 @@ class Parts(NamedTuple):
 
 
 def check_split(trial: Trial, estimator: LinearEstimator) -> None:
-    """Refuse what has no weights, or no single effect."""
+    """Refuse what has no weights, weights that depend on outcomes, or no single effect."""
     check_one(trial, estimator)
     if not isinstance(estimator, LinearEstimator):
         raise FitError(
             f"{type(estimator).__name__} is no weighted sum of cell means, so it has no weights to split; TwoWayFixedEffects has."
+        )
+    if not estimator.fixed_weights:
+        raise FitError(
+            f"{type(estimator).__name__} chooses its weights by the outcomes, so an average of them over allocations splits nothing. Use an"
+            " estimator whose weights the treatment alone decides, such as CallawaySantAnna or TwoWayFixedEffects."
         )
     present(one_effect(estimator.point(trial), trial, estimator), trial, estimator)
 

@@ -85,7 +85,7 @@ class ConleyTaberTest:
         weights, estimate = linear_weights(trial, estimator)
         treated = _treated(trial)
         reference = lent(trial, weights, treated, self.draws, self.seed)
-        unit, notes = float(estimate_unit(trial, estimator)), (*trial.notes, *comparators_share(weights, treated))
+        unit, notes = float(estimate_unit(trial, estimator)), (*trial.notes, *comparators_share(weights, treated), *taken_as_given(estimator))
         result = symmetric(estimate, reference, unit, "conley-taber", self.level, notes)
         return replace(result, estimator=type(estimator).__name__, methods=self._methods(trial, estimator, len(reference)))
 
@@ -103,6 +103,14 @@ def comparators_share(weights: Array, own: Flags) -> tuple[str, ...]:
     always = "This rests on the comparators' errors being like those of the treated clusters, not on randomisation."
     few = f"Comparators carry {rest:.0%} of the estimate's squared weights, and their error is left out here: p and interval are too small."
     return (always, *((few,) if rest > NOTED else ()))
+
+
+def taken_as_given(estimator: Estimator) -> tuple[str, ...]:
+    """A note on weights that other errors would have changed."""
+    if isinstance(estimator, LinearEstimator) and estimator.fixed_weights:
+        return ()
+    told = "chooses its weights by the outcomes, and every draw takes them as given: p and interval leave that choice out."
+    return (f"{type(estimator).__name__} {told} PlaceboTest makes it anew in each draw.",)
 
 
 def lent(trial: Trial, weights: Array, own: Flags, draws: int, seed: int) -> Array:
@@ -172,7 +180,8 @@ class FermanPintoTest:
         step = float(reference.std()) or abs(estimate) or 1.0
         wide = self.draws < 1 / (1 - self.level) - 1 - 1e-9
         low, high, _ = (-np.inf, np.inf, True) if wide else searched(accepts, accepts, estimate, step)
-        result = symmetric(estimate, reference, unit, "ferman-pinto", self.level, (*trial.notes, *self._notes(trial)))
+        notes = (*trial.notes, *self._notes(trial), *taken_as_given(estimator))
+        result = symmetric(estimate, reference, unit, "ferman-pinto", self.level, notes)
         methods = self._methods(trial, estimator)
         return replace(result, conf_int=np.array([low, high]), estimator=type(estimator).__name__, methods=methods)
 

@@ -291,7 +291,9 @@ def _limits(kind: str, bounds: Sequence[float] | None, error: float) -> tuple[fl
 def _notes(study: EventStudy, rows: tuple[_Row, ...]) -> list[str]:
     finite, apart = np.isfinite(study.df), [row.limit for row in rows if not row.whole]
     empty = [row.limit for row in rows if np.isnan(row.low)]
+    skipped = listing([f"event {e}" for e in study.unobserved])
     told = {
+        f"Nobody is observed at {skipped}: bounds are on changes from one observed event time to the next, however far apart.": bool(skipped),
         f"The coefficients have {study.df:.3g} degrees of freedom: their covariance is inflated to give t intervals under parallel trends,"
         " which is an approximation.": finite,
         f"At {len(apart)} bounds the effects not rejected do not form one interval; the limits enclose all of them.": bool(apart),

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
+# With fewer degrees of freedom the joint test rejects next to nothing.
+FEW = 4.0
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class PretrendTest:
@@ -76,8 +79,19 @@ class PretrendTest:
             f"A difference in trend of {first['slope']:.3g} a period shows in some single effect with probability {first['power']:.0%}"
             f" only, and would bias the average effect after treatment by {first['bias']:.3g} ({first['bias_if_passed']:.3g} when no"
             " effect before treatment is significant). A test that does not reject says no more than this: see honest_effect.",
+            *self._powerless(),
         ]
         return "\n".join(lines)
+
+    def _powerless(self) -> tuple[str, ...]:
+        """What few degrees of freedom make of the tests."""
+        df, count = self.study.df, len(self.study.before)
+        if np.isinf(df):
+            return ()
+        limit = float(special.fdtri(count, df, self.level)) * count
+        said = f"The joint test has {count} and {df:.3g} degrees of freedom: it rejects when the Wald statistic is above {limit:.3g}"
+        large = f" ({limit / float(special.chdtri(count, 1 - self.level)):.2g} times the limit of a large sample)"
+        return (f"{said}{large}.{' It has next to no power: do not read it.' if df < FEW else ''}",)
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """All effects by event time, with the trends that are missed."""

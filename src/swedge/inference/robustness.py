@@ -15,6 +15,7 @@ from swedge.errors import DataError, FitError, listing, nearest
 from swedge.estimate import SCALES, Estimate, Estimator, LinearEstimator
 from swedge.estimators.callaway_santanna import CallawaySantAnna
 from swedge.estimators.comparisons import TwoWayFixedEffects
+from swedge.estimators.group_times import run_up
 from swedge.estimators.linearised import check_one
 from swedge.inference.comparators import with_comparators
 from swedge.inference.leave_out import refit
@@ -63,9 +64,9 @@ def without_periods(trial: Trial, periods: Iterable[Any]) -> Trial:
 
 
 def without_run_up(trial: Trial, periods: int = 1) -> Trial:
-    """The trial with the last periods before each cluster's treatment not observed, in which the treatment may have been anticipated.
+    """The trial without the last observed periods before each cluster's treatment, in which the treatment may have been anticipated.
 
-    The effects are then differences from periods before the run-up.
+    A transition that the design leaves out is not counted, nor is any other period without data. The effects are then differences from periods before the run-up.
 
     Raises
     ------
@@ -75,11 +76,11 @@ def without_run_up(trial: Trial, periods: int = 1) -> Trial:
     count = whole(periods, "periods", least=1)
     if trial.treatment.ndim > 2:
         raise DataError("A stack of treatments has other run-ups in each; take one trial with trial.replicate(0).")
-    on = trial.arm > 0
-    start = np.where(on.any(-1), on.argmax(-1), trial.arm.shape[-1] + count)[:, None]
-    at = np.arange(trial.arm.shape[-1])
-    gone = (at < start) & (at >= start - count)
-    return _unseen(trial, gone, f"Left out by choice: {count} period{'s' * (count > 1)} before each cluster's treatment (anticipation).")
+    on, seen = trial.arm > 0, np.asarray(trial.n > 0)
+    start = np.where(on.any(-1), on.argmax(-1), on.shape[-1])
+    gone = run_up(start, seen.reshape((-1, *seen.shape[-2:])).any(0), count)
+    note = f"Left out by choice: {count} observed period{'s' * (count > 1)} before each cluster's treatment (anticipation)."
+    return _unseen(trial, gone, note)
 
 
 def _unseen(trial: Trial, gone: Flags, note: str) -> Trial:
