@@ -24,3 +24,11 @@ def panel_of(seed: int, treated: int = 2, others: int = 9, effect: float = 0.0, 
 
 def with_outcome(trial: sw.Trial, outcome: Array) -> sw.Trial:
     return replace(trial, cells=replace(trial.cells, mean=outcome[..., None]))
+
+
+def transition_trial(rows: list[list[float | None]], copies: int, others: int = 12) -> sw.Trial:
+    """Noise under sequences of treatments (None: not observed), `copies` clusters each, beside comparators."""
+    allocation = sw.Design.from_matrix(rows, clusters_per_sequence=[copies] * len(rows)).randomise(seed=0)
+    shape = (copies * len(rows) + others, len(rows[0]))
+    y = np.random.default_rng(2).standard_normal(shape)
+    return sw.Trial.from_cells(np.ones(shape), y, allocation, comparators=[f"other {k}" for k in range(others)])

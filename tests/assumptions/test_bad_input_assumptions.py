@@ -93,8 +93,8 @@ CURVES: dict[str, tuple[Callable[[], object], str]] = {
     "average over a gap": (lambda: sw.TATE(1, 4).contrast(TERMS), "No cell has exposure 3; observed"),
     "average beyond": (lambda: sw.TATE(2, 9).contrast(TERMS), "No cell has exposure 3; 5; 6; and 3 more; observed"),
     "average from beyond": (lambda: sw.TATE(7).contrast(TERMS), "No cell has exposure in the range asked for; observed"),
-    "estimand of one effect": (lambda: sw.LTE().contrast(["treatment"]), "An estimand over exposure times needs effect=ByExposure"),
-    "average of one effect": (lambda: sw.TATE().contrast(["treatment"]), r"needs effect=ByExposure\(\)"),
+    "estimand of one effect": (lambda: sw.LTE().contrast(["treatment"]), "An estimand averages effects over exposures"),
+    "average of one effect": (lambda: sw.TATE().contrast(["treatment"]), r"Write effect=ByExposure\(\)"),
 }
 
 
@@ -110,7 +110,7 @@ def test_an_estimand_without_its_curve_is_refused_by_the_estimator(estimator: ty
     allocation = sw.Design.stepped_wedge(5).randomise(seed=0)
     mean = np.random.default_rng(0).normal(size=(5, 6))
     trial = sw.Trial.from_cells(np.full((5, 6), 20), mean, allocation, within=500.0)
-    with pytest.raises(sw.DesignError, match=r"needs effect=ByExposure\(\)"):
+    with pytest.raises(sw.DesignError, match=r"Write effect=ByExposure\(\)"):
         estimator(estimand=sw.TATE()).fit(trial)
 
 

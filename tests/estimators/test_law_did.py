@@ -37,6 +37,7 @@ class Case:
 OWN = {"vcov": "influence", "df": "normal"}
 STACKED_POOLS = "the stacked regression has no effect of each experiment's periods: its variance counts their differences as noise"
 CR2 = {"vcov": "CR2", "df": "satterthwaite"}
+NO_PAIR = ("randomisation", "groups of one cluster leave none")
 LEARNT = ("weights", "outcomes before treatment make the weights")
 NOISE = ("constants", "the noise that scales the penalty counts the periods' own changes, as the authors' package does")
 LEVELS = tuple((law, "clusters' own levels stay in the estimate") for law in ("constants", "sums", "two by two"))
@@ -51,7 +52,7 @@ CASES = [
     Case("sun-abraham saturated", SunAbraham(aggregate="dynamic", vcov="saturated", df="clusters")),
     *[Case(f"imputation {a}", Imputation(aggregate=a)) for a in ("simple", "group", "calendar", "dynamic", None)],
     Case("imputation leads", Imputation(aggregate="dynamic", leads=2, **OWN), (("two by two", "there is one period before treatment"),)),
-    Case("imputation leave one out", Imputation(leave_one_out=True, **OWN), (("randomisation", "groups of one cluster leave none"),)),
+    Case("imputation leave one out", Imputation(leave_one_out=True, **OWN), (NO_PAIR,)),
     *[Case(f"two-stage {a}", TwoStage(aggregate=a, **OWN)) for a in ("simple", "group", "calendar", "dynamic", None)],
     Case("two-stage leads", TwoStage(aggregate="dynamic", leads=2), (("two by two", "there is one period before treatment"),)),
     *[Case(f"extended two-way {a}", ExtendedTwoWay(aggregate=a)) for a in ("simple", "group", "calendar", "dynamic", None)],
@@ -73,7 +74,7 @@ CASES = [
     Case("roth-santanna means", RothSantAnna(beta=0, aggregate="calendar"), LEVELS),
     *[Case(f"roth-santanna {a}", RothSantAnna(aggregate=a), (*LEVELS, LEARNT)) for a in ("simple", "cohort", "calendar", "event")],
     Case("roth-santanna cr2", RothSantAnna(**CR2), (*LEVELS, LEARNT)),
-    Case("roth-santanna adjusted", RothSantAnna(vcov="adjusted", df="clusters", pool="cohorts"), (*LEVELS, LEARNT)),
+    Case("roth-santanna adjusted", RothSantAnna(vcov="adjusted", df="clusters", pool="cohorts"), (*LEVELS, LEARNT, NO_PAIR)),
     Case("synthetic did", SyntheticDiD(), (LEARNT, NOISE)),
     Case("synthetic did cohort", SyntheticDiD(aggregate="cohort"), (LEARNT, NOISE)),
     Case("synthetic did jackknife", SyntheticDiD(vcov="jackknife", df="clusters"), (LEARNT, NOISE)),

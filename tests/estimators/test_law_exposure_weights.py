@@ -34,7 +34,9 @@ def trial(seed: int = 0, covariates: int = 0, design: sw.Design = DESIGN) -> sw.
     n = rng.integers(5, 60, shape).astype(float)
     mean = rng.standard_normal((*shape, 1 + covariates)) / 2 + rng.standard_normal((shape[0], 1, 1))
     draws = rng.standard_normal((shape[0], 1 + covariates, 200))
-    return sw.Trial.from_cells(n, mean, design.randomise(seed=seed), within=draws @ draws.swapaxes(-1, -2))
+    allocation = design.randomise(seed=seed)
+    seen = np.where(np.isnan(allocation.treatment), 0.0, n)
+    return sw.Trial.from_cells(seen, mean, allocation, within=draws @ draws.swapaxes(-1, -2))
 
 
 def with_effect(trial: sw.Trial, exposure: int, size: float = 1.0) -> sw.Trial:

@@ -34,8 +34,8 @@ def drawn(clusters: int, periods: int, levels: bool, seed: int = 0) -> tuple[Arr
     return weights, y, WorkingModel(columns, seen if levels else 0 * seen)
 
 
-def by_definition(kind: str, weights: Array, y: Array, model: WorkingModel) -> tuple[Array, Array]:
-    """Covariance and df with one column for each cluster and the whole residual maker."""
+def by_definition(kind: str, weights: Array, y: Array, model: WorkingModel) -> tuple[Array, Array, Array]:
+    """Covariance, df and the share not seen, with one column for each cluster and the whole residual maker."""
     clusters, periods = y.shape
     own = [np.ravel(np.eye(clusters)[i][:, None] * model.levels) for i in range(clusters)]
     x = np.stack([*model.columns.reshape((len(model.columns), -1)), *own], -1)
@@ -50,7 +50,9 @@ def by_definition(kind: str, weights: Array, y: Array, model: WorkingModel) -> t
     factor = clusters / (clusters - 1) if kind == "CR1" else 1.0
     gram = bent @ maker @ bent.swapaxes(-1, -2)
     df = np.array([np.trace(g) ** 2 / np.trace(g @ g) for g in gram])
-    return factor * pulls @ pulls.T, df
+    fitted = [linalg.null_space(maker[at, at], rcond=1e-9) for at in cells]
+    lost = sum(((weights[:, i] @ exact) ** 2).sum(-1) for i, exact in enumerate(fitted))
+    return factor * pulls @ pulls.T, df, lost / (weights**2).sum((-2, -1))
 
 
 @pytest.mark.parametrize("gram", [kernel.GRAM, 0], ids=["gram", "sums of products"])
@@ -61,9 +63,22 @@ def test_reference_dense(clusters: int, periods: int, kind: str, levels: bool, g
     monkeypatch.setattr(kernel, "GRAM", gram)
     weights, y, model = drawn(clusters, periods, levels)
     found = linear_robust(kind, weights, y, model)
-    covariance, df = by_definition(kind, weights, y, model)
+    covariance, df, alone = by_definition(kind, weights, y, model)
     np.testing.assert_allclose(found.covariance, covariance, rtol=1e-9, atol=1e-10 * np.abs(covariance).max())
     np.testing.assert_allclose(found.df, df, rtol=1e-9)
+    np.testing.assert_allclose(found.alone, alone, rtol=1e-9, atol=1e-12)
+    assert (alone > 0).all() or not levels  # weights at random see the constants of clusters, which are fitted exactly
+
+
+def test_reference_a_lone_treated_cluster_leaves_one_part_in_the_number_of_controls() -> None:
+    """Mean change against the controls' mean: treated cells have I - 1 of I parts of the squared weights, and residuals of 0."""
+    arm = np.zeros((6, 4))
+    arm[0, 2:] = 1
+    rows = np.where(np.arange(6) == 0, 1.0, -0.2)[:, None]
+    weights = (rows * np.array([-0.5, -0.5, 0.5, 0.5]))[None]
+    model = WorkingModel(np.stack([*np.broadcast_to(np.eye(4)[:, None], (4, 6, 4)), arm]), np.ones((6, 4)))
+    found = linear_robust("CR2", weights, np.random.default_rng(0).normal(size=(6, 4)), model)
+    np.testing.assert_allclose(found.alone, 5 / 6, rtol=1e-12)
 
 
 def test_reference_a_stack_is_a_loop() -> None:

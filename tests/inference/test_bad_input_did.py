@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 import swedge as sw
-from few_treated_panels import panel_of
+from few_treated_panels import panel_of, transition_trial
 from swedge.estimators.callaway_santanna import CallawaySantAnna
 from swedge.estimators.imputation import Imputation
 from swedge.estimators.sun_abraham import SunAbraham
@@ -36,6 +36,9 @@ BINARY = sw.Trial.from_cells(
     np.ones((4, 5)), np.zeros((4, 5)), sw.Design.stepped_wedge(clusters=4, periods=5).randomise(seed=1), within=3.0
 )
 GAPS = replace(PANEL, cells=replace(PANEL.cells, n=np.where(np.arange(88).reshape(11, 8) == 87, 0.0, PANEL.cells.n)))
+UNIVERSAL = CallawaySantAnna(aggregate="dynamic", base="universal")
+TRANSITION = transition_trial([[0, 0, 0, None, 1, 1, 1], [0, 0, 0, 0, None, 1, 1]], 2)
+TWO_BASES = transition_trial([[0, 0, 0, None, 1, 1, 1], [0, 0, 0, 0, 0, 1, 1]], 2)
 STACK = PANEL.under(np.stack([PANEL.treatment] * 2), np.stack([PANEL.exposure] * 2))
 
 CASES: list[tuple[str, Callable[[], object], str]] = [
@@ -50,6 +53,9 @@ CASES: list[tuple[str, Callable[[], object], str]] = [
     ("gaps", lambda: ConleyTaberTest().run(GAPS, TWO_WAY), "la 10"),
     ("split of a panel", lambda: split_evidence(PANEL, TWO_WAY), "PlaceboTest"),
     ("split of a mixed model", lambda: split_evidence(WEDGE, sw.MixedModel()), "no weighted sum"),
+    ("split of weights by outcomes", lambda: split_evidence(WEDGE, sw.SyntheticDiD()), "CallawaySantAnna or TwoWayFixedEffects"),
+    ("effects by the previous period", lambda: pretrend_test(CallawaySantAnna(aggregate="dynamic").fit(TRANSITION)), "universal"),
+    ("two references", lambda: pretrend_test(UNIVERSAL.fit(TWO_BASES)), "event -2; event -1"),
     ("split of many", lambda: split_evidence(BIG, TWO_WAY), "362,880"),
     ("split level", lambda: split_evidence(WEDGE, TWO_WAY, level=0), "0.95"),
     ("split draws", lambda: split_evidence(WEDGE, TWO_WAY, draws=0), "draws"),

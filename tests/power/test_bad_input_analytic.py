@@ -99,7 +99,7 @@ REFUSALS: dict[str, tuple[Callable[[], object], str]] = {
         lambda: gaussian(curve=sw.ByExposure(), estimand=sw.PTE(9)),
         r"No cell has exposure 9; observed exposures are",
     ),
-    "an estimand without effects": (lambda: gaussian(estimand=sw.TATE()), r"An estimand over exposure times needs effect=ByExposure\(\)"),
+    "an estimand without effects": (lambda: gaussian(estimand=sw.TATE()), r"An estimand averages effects over exposures"),
     "too few cells": (
         lambda: sw.best_incomplete(WEDGE, cells=3, size=5, correlation=sw.Exchangeable(0.1)),
         r"3 cells cannot be reached: with \d left, every further cell is needed to identify the effect",

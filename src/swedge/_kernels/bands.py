@@ -44,7 +44,7 @@ def largest_t_quantile(covariance: Array, df: float, level: float) -> float:
 
 
 def _inside(radius: Array, rank: int, df: float) -> float:
-    """Probability that a spherical t vector ends before `radius`, on average over directions: its squared length is ``rank F(rank, df)``."""
+    """Probability that a spherical t vector ends before `radius`, over all directions: its squared length is ``rank F(rank, df)``."""
     if np.isinf(df):
         return float(special.chdtr(rank, radius**2).mean())
     return float(special.fdtr(rank, df, radius**2 / rank).mean())

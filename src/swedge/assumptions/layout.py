@@ -54,7 +54,7 @@ def outer(root: Array) -> Array:
 
 
 def autocorrelation(midpoints: Array, per_period: float) -> tuple[Array, Array]:
-    """``per_period`` to the power of the lag in mean distances of neighbouring mid-points, ``(T, T)``, and its derivative (at 0, the one just above 0)."""
+    """``per_period`` to the power of the lag in mean distances of neighbours, ``(T, T)``, and its derivative (at 0, just above 0)."""
     lag = lags(midpoints)
     power = np.asarray(per_period**lag)
     slope = np.where(lag > 0, lag * max(per_period, 1e-12) ** (lag - 1), 0.0)

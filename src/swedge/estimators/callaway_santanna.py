@@ -151,7 +151,7 @@ class CallawaySantAnna(ByGroupTime):
             raise FitError(
                 f"{', '.join(self.covariates)} cannot be adjusted for in {len(lost)} comparisons ({listing(named)}): the covariates tell"
                 " treated and control clusters apart, or the controls are too few for the regression. Use fewer covariates, or"
-                " adjust='outcome regression'."
+                " adjust='outcome regression'. Treated clusters with gaps are compared apart, few at a time: leave these out."
             )
         return found, influence
 

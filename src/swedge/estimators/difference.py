@@ -58,8 +58,8 @@ class CellEffects(NamedTuple):
 class TermNumbers(NamedTuple):
     """``terms (K,)`` with ``estimate (..., K)``, ``covariance (..., K, K)`` and ``df (..., K)``; a term that is not identified is nan.
 
-    ``alone (..., K)`` is the share of each term whose error a cluster-robust variance does not see, and ``weights (..., K, I, T)`` are those
-    of cells, where they are at hand.
+    ``alone (..., K)`` is the share of each term whose error a cluster-robust variance does not see, ``weights (..., K, I, T)`` those of
+    cells, where they are at hand.
     """
 
     terms: tuple[str, ...]
@@ -83,8 +83,8 @@ class DifferenceInDifferences(LinearEstimator):
 
     The default variance is CR2 with Satterthwaite df, its residuals from a two-way model with one constant effect: with one cluster a
     cohort an estimator's own residuals are zero where its effects are fitted, and variances made of them reject true nulls several times
-    too often. Effects that differ from a constant stay in these residuals, which makes the variance conservative: five clusters starting one
-    after the other beside 12 never treated, noise of 1 and effects of ``1 + e`` in event time `e` give a standard error 1.27 times the
+    too often. Effects that differ from a constant stay in these residuals, which makes the variance conservative: five clusters that start
+    one after the other beside 12 never treated, noise of 1 and effects of ``1 + e`` in event time `e` give a standard error 1.27 times the
     spread of the estimates, ``3 (1 + e)`` one of 2.6 times. "influence" is the estimator's own influence function, as peers report it.
 
     Where one cluster carries an effect alone, on either side, the working model fits its cells, and nothing is left to measure their error

@@ -100,9 +100,10 @@ class RothSantAnna(DifferenceInDifferences):
         clusters in every cohort, else the second with 10 degrees of freedom in treated cohorts, else the third; a note says which.
     vcov : {"neyman", "adjusted", "CR0", "CR1", "CR2", "CR3"}
         "neyman" is the conservative variance over random timing, "adjusted" the same less what early outcomes predict of the effects'
-        spread. They take pooled cohorts, comparators among them, for equally noisy: with five treated clusters and ten comparators half as
-        noisy, 12% of true nulls are rejected at 5%. With comparators and ``beta=1`` prefer "CR2". The cluster-robust ones count clusters' levels as error unless `beta` is 1: where levels differ much, CR2 is several times
-        too large. All take an estimated `beta` as known.
+        spread. Pooled over cohorts they take comparators to be as noisy as treated clusters: with five of these beside ten comparators half
+        as noisy, 12% to 13% of true nulls are rejected at 5%. With comparators and ``beta=1`` prefer "CR2". The cluster-robust ones count
+        clusters' levels as error unless `beta` is 1: where levels differ much, CR2 is several times too large. All take an estimated `beta`
+        as known.
     df : {"clusters", "normal", "satterthwaite"}
         "normal" is as published; "satterthwaite" belongs to the cluster-robust variances.
 
@@ -258,8 +259,8 @@ def _check_randomised(trial: Trial) -> None:
     """Refuse comparators beside clusters whose dates were drawn by lot."""
     if trial.comparators and trial.design is not None:
         raise DataError(
-            f"Only the trial's clusters were randomised: a difference in level between them and the {trial.comparators} comparators would be"
-            " taken for an effect. Leave the comparators out, or use beta=1 (difference-in-differences), with vcov='CR2',"
+            f"Only the trial's clusters were randomised: a difference in level between them and the {trial.comparators} comparators would"
+            " be taken for an effect. Leave the comparators out, or use beta=1 (difference-in-differences), with vcov='CR2',"
             " df='satterthwaite'."
         )
 

@@ -85,7 +85,10 @@ class ConleyTaberTest:
         weights, estimate = linear_weights(trial, estimator)
         treated = _treated(trial)
         reference = lent(trial, weights, treated, self.draws, self.seed)
-        unit, notes = float(estimate_unit(trial, estimator)), (*trial.notes, *comparators_share(weights, treated), *taken_as_given(estimator))
+        unit, notes = (
+            float(estimate_unit(trial, estimator)),
+            (*trial.notes, *comparators_share(weights, treated), *taken_as_given(estimator)),
+        )
         result = symmetric(estimate, reference, unit, "conley-taber", self.level, notes)
         return replace(result, estimator=type(estimator).__name__, methods=self._methods(trial, estimator, len(reference)))
 

@@ -18,7 +18,7 @@ from swedge._kernels.bounded_trends import (
     smoothness,
 )
 from swedge._present.tables import percent
-from swedge.errors import FitError, Status, nearest
+from swedge.errors import FitError, Status, listing, nearest
 from swedge.estimate import SCALES, Estimate
 from swedge.estimate.result import COLUMNS, quantile
 from swedge.inference.event_study import EventStudy, event_study
@@ -293,7 +293,9 @@ def _notes(study: EventStudy, rows: tuple[_Row, ...]) -> list[str]:
     empty = [row.limit for row in rows if np.isnan(row.low)]
     skipped = listing([f"event {e}" for e in study.unobserved])
     told = {
-        f"Nobody is observed at {skipped}: bounds are on changes from one observed event time to the next, however far apart.": bool(skipped),
+        f"Nobody is observed at {skipped}: bounds are on changes from one observed event time to the next, however far apart.": bool(
+            skipped
+        ),
         f"The coefficients have {study.df:.3g} degrees of freedom: their covariance is inflated to give t intervals under parallel trends,"
         " which is an approximation.": finite,
         f"At {len(apart)} bounds the effects not rejected do not form one interval; the limits enclose all of them.": bool(apart),

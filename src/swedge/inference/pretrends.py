@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
-# With fewer degrees of freedom the joint test rejects next to nothing.
-FEW = 4.0
+# With fewer degrees of freedom the joint test rejects next to nothing (see `pretrend_test`).
+FEW = 10.0
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -130,6 +130,11 @@ def pretrend_test(
     The test that passes is the one of practice: no single effect before treatment significant, by t with the smallest df of the terms. What
     it misses is computed for normal estimates with known covariance: a slope `s` gives effects ``s t``, t periods from the reference. The
     bias after passing is ``s t_post + V_post,pre V_pre^-1 (m - s t_pre)`` with `m` the mean of the effects before treatment when all pass.
+    The joint test takes the smallest df for all terms, which costs it its power where df are few. With CR2 under autocorrelated noise (.5)
+    and standard deviation 1, in 300 null panels each, it rejected at 5% in 0.0% with 5 treated clusters of 5 start dates beside 12 (df
+    1.2), in 0.0% with 10 of two dates beside 20 (df 7.6), and in 2.0% with 40 beside 40 (df 40). A difference in trend of 1 a period it
+    found in 0%, 6% and (of 0.5) 96%; in the second some single effect was significant in 91%. With 5 and 12 nothing is found either way.
+    `summary` gives the df, and says where not to read the joint test.
 
     References
     ----------

@@ -66,7 +66,8 @@ def without_periods(trial: Trial, periods: Iterable[Any]) -> Trial:
 def without_run_up(trial: Trial, periods: int = 1) -> Trial:
     """The trial without the last observed periods before each cluster's treatment, in which the treatment may have been anticipated.
 
-    A transition that the design leaves out is not counted, nor is any other period without data. The effects are then differences from periods before the run-up.
+    A transition that the design leaves out is not counted, nor is any other period without data. The effects are then differences from
+    periods before the run-up.
 
     Raises
     ------
@@ -78,7 +79,7 @@ def without_run_up(trial: Trial, periods: int = 1) -> Trial:
         raise DataError("A stack of treatments has other run-ups in each; take one trial with trial.replicate(0).")
     on, seen = trial.arm > 0, np.asarray(trial.n > 0)
     start = np.where(on.any(-1), on.argmax(-1), on.shape[-1])
-    gone = run_up(start, seen.reshape((-1, *seen.shape[-2:])).any(0), count)
+    gone = run_up(start, np.asarray(seen.reshape((-1, *seen.shape[-2:])).any(0), dtype=bool), count)
     note = f"Left out by choice: {count} observed period{'s' * (count > 1)} before each cluster's treatment (anticipation)."
     return _unseen(trial, gone, note)
 
