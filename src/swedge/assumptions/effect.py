@@ -9,6 +9,7 @@ Hastie T, Tibshirani R, Friedman J (2009). The Elements of Statistical Learning,
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -42,7 +43,7 @@ def longest_exposure(exposure: Counts) -> int:
     return int(np.max(exposure, initial=0))
 
 
-class _OneEffect:
+class _OneEffect(ABC):
     """What curves with one coefficient share."""
 
     def reached(self, exposure: Counts, longest: int) -> Array:
@@ -53,8 +54,9 @@ class _OneEffect:
         """Treatment times the share of the effect reached, ``(..., 1, I, T)``."""
         return ("treatment",), (np.nan_to_num(treatment) * self._share(exposure))[..., None, :, :]
 
+    @abstractmethod
     def _share(self, exposure: Counts) -> Array:
-        raise NotImplementedError
+        """The share of the effect reached at exposures ``(...)``."""
 
 
 @dataclass(frozen=True)
