@@ -71,7 +71,8 @@ _ADVICE = {
     Status.NO_RESIDUAL: "Individuals hardly differ within their cells, so the likelihood has no maximum. Check that the outcome is one"
     " value an individual, or analyse the cell means: MixedModel(Exchangeable()) on a trial built without within=.",
     Status.ONE_CLUSTER: "One cluster alone carries this effect: the model fits its cells exactly, so a cluster-robust variance has nothing"
-    " to measure the error by. Use PlaceboTest with comparators, RandomisationTest, MixedModel, or vcov='overdispersed'.",
+    " to measure the error by. Use PlaceboTest or FermanPintoTest with comparators, RandomisationTest, MixedModel, or"
+    " FixedEffects(vcov='overdispersed').",
     Status.NO_DEGREES_OF_FREEDOM: "No degrees of freedom are left for the variance, or the data hardly tell what it rests on. Use fewer"
     " coefficients or random effects, another df=, or another variance.",
 }

@@ -328,3 +328,15 @@ def test_assumed_part_has_the_variance_of_its_own_weights() -> None:
     row = split.tidy().query("test == 'wald (CR2)'").iloc[0]
     assert row["std_error"] == pytest.approx(np.sqrt(total), rel=1e-9)
     assert row["df"] == pytest.approx(np.trace(gram) ** 2 / (gram**2).sum(), rel=1e-9)
+
+
+def test_one_treated_cluster_gives_parallel_trends_no_standard_error() -> None:
+    """The working model fits what a lone treated cluster does: its error would be invisible, so none is given and a note says why."""
+    design = sw.Design.from_matrix([[0, 0, 1, 1], [0, 0, 0, 0]], clusters_per_sequence=[1, 1])
+    y = np.random.default_rng(3).standard_normal((10, 4))
+    trial = sw.Trial.from_cells(np.ones(y.shape), y, design.randomise(seed=0), comparators=[f"other {k}" for k in range(8)])
+    split = split_evidence(trial, ESTIMATORS["two-way"], draws=49)
+    row = split.tidy().query("term == 'parallel trends'").iloc[0]
+    assert np.isnan(row["std_error"])
+    assert np.isnan(row["p_value"])
+    assert any("one cluster alone carries" in note for note in split.notes)

@@ -138,8 +138,4 @@ def test_decay_counts_the_years_of_a_panel_with_gaps() -> None:
     x = np.concatenate([np.tile(np.eye(6), (8, 1)), trial.arm.reshape(-1, 1)], 1)
     precision = np.kron(np.eye(8), np.linalg.inv(covariance))
     expected = np.linalg.solve(x.T @ precision @ x, x.T @ precision @ trial.outcome.ravel())[-1]
-    try:
-        estimate = float(held.fit(trial).estimate)
-    except sw.SwedgeError:
-        pytest.skip("a GEE of panel means is refused")
-    assert estimate == pytest.approx(expected, rel=1e-8)
+    assert float(held.point(trial)) == pytest.approx(expected, rel=1e-8)

@@ -18,7 +18,7 @@ from swedge.design.validation import seed_number, spell, whole
 from swedge.errors import DataError, FitError, SwedgeError
 from swedge.estimate import LinearEstimator, TestResult
 from swedge.estimate.result import quantile, two_sided_p
-from swedge.estimators.difference import two_way_model
+from swedge.estimators.difference import TOO_MUCH, two_way_model
 from swedge.estimators.linearised import check_one
 from swedge.inference.few_treated import comparators_share, errors, lent, symmetric
 from swedge.inference.inversion import share, with_interval
@@ -135,7 +135,7 @@ def order_row(trial: Trial, estimator: LinearEstimator, parts: Parts, level: flo
 
 def trend_rows(trial: Trial, weights: Array, chances: Chances, notes: list[str]) -> Iterator[Row]:
     """Tests of the group of trial clusters against comparators; what cannot be done is noted."""
-    yield _robust(trial, weights, chances.level)
+    yield _robust(trial, weights, chances.level, notes)
     own = np.arange(len(trial.clusters)) < len(trial.clusters) - trial.comparators
     if trial.comparators < 2:
         notes.append("With fewer than two comparators there are no placebos, and no comparators' errors to learn from.")
@@ -191,11 +191,15 @@ def whole_rows(trial: Trial, estimator: LinearEstimator, chances: Chances, notes
         notes.append(f"No placebo test of the whole estimate: {error}")
 
 
-def _robust(trial: Trial, weights: Array, level: float) -> Row:
-    """CR2 with Satterthwaite df, residuals from cell means on clusters, periods and treatment."""
+def _robust(trial: Trial, weights: Array, level: float, notes: list[str]) -> Row:
+    """CR2 with Satterthwaite df, residuals from cell means on clusters, periods and treatment; none where one cluster carries the part."""
     y = collected(trial)
     found = linear_robust("CR2", weights[None], y, two_way_model(trial.under(trial.arm, trial.exposure)))
-    return _wald(float((weights * y).sum()), float(np.sqrt(found.covariance[0, 0])), float(found.df[0]), level)._replace(test="wald (CR2)")
+    error, alone = float(np.sqrt(found.covariance[0, 0])), float(found.alone[0])
+    if alone > TOO_MUCH:
+        notes.append(f"No CR2 for parallel trends: one cluster alone carries {alone:.0%} of this part, and the model fits it exactly.")
+        error = np.nan
+    return _wald(float((weights * y).sum()), error, float(found.df[0]), level)._replace(test="wald (CR2)")
 
 
 def _wald(estimate: float, error: float, df: float, level: float) -> Row:
