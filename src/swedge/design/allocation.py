@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import numpy as np
 import pandas as pd
@@ -227,12 +227,30 @@ class Allocation:
         swedge.errors.PlanError: allocation.json is not the record that its design and seed give: draw is ...
         """
         data = Path(path).read_bytes()
-        content = record.only(record.parse(data, Path(path)), _KEYS, "top level")
-        if content["format"] != FORMAT:
-            raise PlanError(f"{Path(path).name} has format {content['format']!r}; this version of swedge reads {FORMAT!r}.")
-        allocation = cls._from_content(content)
-        record.require_same(data, content, allocation.record(), Path(path))
+        content = record.parse(data, Path(path))
+        allocation = cls.from_record(content)
+        record.require_same(data, cast(dict[str, Any], content), allocation.record(), Path(path))
         return allocation
+
+    @classmethod
+    def from_record(cls, content: object) -> Self:
+        """The allocation of an audit record that is part of another one; the design is read and the seed is drawn from again.
+
+        Raises
+        ------
+        PlanError
+            If the content is no audit record of this version.
+
+        Examples
+        --------
+        >>> allocation = Design.stepped_wedge(clusters=5).randomise(seed=0)
+        >>> Allocation.from_record(allocation.record()) == allocation
+        True
+        """
+        fields = record.only(content, _KEYS, "top level")
+        if fields["format"] != FORMAT:
+            raise PlanError(f"The allocation's record has format {fields['format']!r:.60}; this version of swedge reads {FORMAT!r}.")
+        return cls._from_content(fields)
 
     @classmethod
     def _from_content(cls, content: dict[str, Any]) -> Self:

@@ -1,0 +1,105 @@
+"""A plan as JSON values and back, leaf by leaf where two plans are compared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
+from typing import Any, NamedTuple
+
+from swedge.design import Allocation, Design, record
+from swedge.errors import PlanError, SwedgeError
+from swedge.plan.codec import decode, encode
+from swedge.plan.plan import Plan
+
+APART = ("design", "allocation")
+ABSENT = "(absent)"
+
+
+class Difference(NamedTuple):
+    """One leaf in which two plans differ: a dotted path, what was registered, and what is there now."""
+
+    path: str
+    was: object
+    now: object
+
+    def __str__(self) -> str:
+        return f"{self.path} was registered as {shown(self.was)} and is now {shown(self.now)}"
+
+
+def shown(value: object, width: int = 80) -> str:
+    """A value for a message, cut when it is long."""
+    text = value if value is ABSENT else record.canonical(value).decode()
+    return str(text) if len(text) <= width else f"{text[:width]}..."
+
+
+def plan_content(plan: Plan) -> dict[str, Any]:
+    """Everything in a plan but its allocation, as JSON values."""
+    own = {field.name: encode(getattr(plan, field.name)) for field in fields(plan) if field.name not in APART}
+    return {**own, "design": record.design_record(plan.design)}
+
+
+def plan_of(content: object, allocation: object) -> Plan:
+    """The plan of its content and of its allocation's record.
+
+    Raises
+    ------
+    PlanError
+        If either is not what this version of swedge writes.
+    """
+    names = [field.name for field in fields(Plan) if field.name != "allocation"]
+    values = record.only(content, names, "plan")
+    own = {name: decode(values[name], (name,), complete=True) for name in names if name != "design"}
+    return Plan(**own, design=Design.from_record(values["design"]), allocation=Allocation.from_record(allocation))
+
+
+def leaves(content: object, path: str = "") -> Iterator[tuple[str, object]]:
+    """Dotted paths and scalars, in order; entries of a list go by their name where they have one, else by their number from 1."""
+    if isinstance(content, Mapping) and content:
+        for key, value in content.items():
+            yield from leaves(value, f"{path}.{key}" if path else str(key))
+    elif isinstance(content, list | tuple) and content:
+        for number, value in enumerate(content, 1):
+            yield from leaves(value, f"{path}.{_named(value) or number}")
+    else:
+        yield path, content
+
+
+def _named(value: object) -> str:
+    """What an entry of a list is called, if it has a name of its own."""
+    name = value.get("name") or value.get("item") if isinstance(value, Mapping) else None
+    return name if isinstance(name, str) else ""
+
+
+def differences(was: object, now: object) -> list[Difference]:
+    """Where two contents differ, in the order of the first; what only one has is absent from the other.
+
+    >>> differences({"seed": 1, "outcomes": []}, {"seed": 2, "outcomes": []})
+    [Difference(path='seed', was=1, now=2)]
+    """
+    old, new = dict(leaves(was)), dict(leaves(now))
+    paths = [*old, *(path for path in new if path not in old)]
+    pairs = [Difference(path, old.get(path, ABSENT), new.get(path, ABSENT)) for path in paths]
+    return [pair for pair in pairs if not _same(pair.was, pair.now)]
+
+
+def _same(was: object, now: object) -> bool:
+    return was is now or (was is not ABSENT and now is not ABSENT and record.canonical(was) == record.canonical(now))
+
+
+def allocation_content(plan: Plan) -> dict[str, Any]:
+    """The audit record of a plan's allocation.
+
+    Raises
+    ------
+    PlanError
+        If it has none, or it does not verify.
+    """
+    if plan.allocation is None:
+        raise PlanError(
+            f"The plan has no allocation, and a lock holds its record. Draw one with `swedge randomise`, which writes {plan.allocation_rule.record}."
+        )
+    try:
+        plan.allocation.verify()
+    except SwedgeError as error:
+        raise PlanError(f"The plan's allocation does not verify: {error}") from None
+    return plan.allocation.record()
