@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from os import PathLike
@@ -16,7 +17,8 @@ from swedge._present.wedge import wedge
 from swedge.design import record
 from swedge.design.design import Design
 from swedge.design.enumeration import Ints
-from swedge.errors import PlanError, listing
+from swedge.design.strata import Stratum
+from swedge.errors import DesignError, PlanError, listing, nearest
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -96,6 +98,46 @@ class Allocation:
     def exposure(self) -> Ints:
         """Periods since crossover `(I, T)`; 0 under control, 1 in the first treated period."""
         return self.design.exposure_of(self.sequence)
+
+    def without(self, clusters: Iterable[str]) -> Allocation:
+        """The allocation of the other clusters, given the sequences of those left out: periods and dates stay as they are.
+
+        The others could have shared out only the sequences that they hold now, each stratum its own, so fewer allocations are permitted.
+
+        Raises
+        ------
+        DesignError
+            If a name is no cluster, nobody would be left, or the design is constrained: which allocations balance then rests on the
+            clusters left out.
+
+        Examples
+        --------
+        >>> allocation = Design.stepped_wedge(["A", "B", "C"]).randomise(seed=0)
+        >>> allocation.without(["B"]).design.count()
+        2
+        """
+        gone = set(clusters)
+        unknown = [f"{name!r}.{nearest(name, self.design.clusters)}" for name in sorted(gone) if name not in self.design.clusters]
+        if unknown or gone >= set(self.design.clusters) or self.design.constraint is not None:
+            why = listing(unknown) or ("the design is constrained." if self.design.constraint is not None else "nobody would be left.")
+            raise DesignError(
+                f"Clusters cannot be left out of this allocation: {why} Name some of the clusters of a design without constraint."
+            )
+        return self._of_others(gone) if gone else self
+
+    def _of_others(self, gone: set[str]) -> Allocation:
+        design = self.design
+        kept = [(name, place) for name, place in zip(design.clusters, self.sequence, strict=True) if name not in gone]
+        places = dict(kept)
+        rows = sorted(set(places.values()))
+        number = {place: k for k, place in enumerate(rows)}
+        groups = [tuple(name for name in stratum.clusters if name in places) for stratum in design.strata]
+        strata = tuple(Stratum(group, tuple(number[places[name]] for name in group)) for group in groups if group)
+        counts = tuple(list(places.values()).count(place) for place in rows)
+        smaller = replace(
+            design, rows=tuple(design.rows[place] for place in rows), clusters=tuple(places), clusters_per_sequence=counts, strata=strata
+        )
+        return Allocation(smaller, tuple(number[place] for place in places.values()))
 
     def schedule(self) -> pd.DataFrame:
         """One row per cluster and period: `cluster, sequence, period, start, end, treatment, exposure`.

@@ -165,8 +165,7 @@ class _Source:
     @property
     def categories(self) -> set[str]:
         """Covariates that the formula, or their own type, makes categories."""
-        written = set() if self.covariates is None else {text for kind, text in parse(self.covariates) if kind == "category"}
-        return written | {name for name in self.names if not pd.api.types.is_numeric_dtype(self.df[name].infer_objects())}
+        return set() if self.covariates is None else _categories(self.df, self.covariates)
 
 
 def missing_data_analysis(
@@ -326,17 +325,56 @@ def _place(source: _Source, anyone: Trial) -> dict[str, NDArray[Any]]:
     return {PERIOD: period, TREATMENT: anyone.arm[cluster, period]}
 
 
-def _with_indicators(source: _Source) -> _Source:
-    """Gaps of categories as a level of their own, of numbers as the mean and an indicator column."""
-    df = source.df
+def with_indicators(df: pd.DataFrame, outcome: str, covariates: str) -> tuple[pd.DataFrame, str]:
+    """The missing-indicator method: gaps of categories as a level "missing", of numbers as the mean and an indicator column.
+
+    Parameters
+    ----------
+    df : DataFrame
+        One row an individual; rows without the outcome do not count as gaps.
+    outcome : str
+    covariates : str
+        As for `Trial.from_frame`.
+
+    Returns
+    -------
+    tuple of DataFrame and str
+        The data, and the formula with the indicator columns added.
+
+    Raises
+    ------
+    DataError
+        If a category has a level "missing" already, a number no value at all, or a column the name that an indicator needs.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> df = pd.DataFrame({"y": [0, 1, 1], "age": [1.0, 3.0, None], "sex": ["m", None, "f"]})
+    >>> filled, formula = with_indicators(df, "y", "age + sex")
+    >>> formula, filled["sex"].tolist(), filled["age"].tolist()
+    ('age + sex + age_missing', ['m', 'missing', 'f'], [1.0, 3.0, 2.0])
+    """
+    names, known = names_in(covariates, df), _categories(df, covariates)
     columns: dict[str, Any] = {}
-    for name in source.names:
-        gap = df[name].isna() & df[source.outcome].notna()
+    for name in names:
+        gap = df[name].isna() & df[outcome].notna()
         if gap.any():
-            columns.update(_level(df, name) if name in source.categories else _indicator(df, name, gap))
-    flags = [name for name in columns if name not in source.names]
-    formula = None if source.covariates is None else " + ".join([source.covariates, *flags])
-    return replace(source, df=df.assign(**columns), covariates=formula)
+            columns.update(_level(df, name) if name in known else _indicator(df, name, gap))
+    flags = [name for name in columns if name not in names]
+    return df.assign(**columns), " + ".join([covariates, *flags])
+
+
+def _categories(df: pd.DataFrame, covariates: str) -> set[str]:
+    """Covariates that the formula, or their own type, makes categories."""
+    written = {text for kind, text in parse(covariates) if kind == "category"}
+    return written | {name for name in names_in(covariates, df) if not pd.api.types.is_numeric_dtype(df[name].infer_objects())}
+
+
+def _with_indicators(source: _Source) -> _Source:
+    if source.covariates is None:
+        return source
+    df, formula = with_indicators(source.df, source.outcome, source.covariates)
+    return replace(source, df=df, covariates=formula)
 
 
 def _level(df: pd.DataFrame, name: str) -> dict[str, Any]:

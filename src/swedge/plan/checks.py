@@ -10,6 +10,7 @@ from swedge.design.validation import seed_number
 from swedge.errors import DataError, DesignError, listing, nearest
 from swedge.inference.multiplicity import METHODS
 from swedge.plan.fault import Fault
+from swedge.plan.safe_paths import is_device
 from swedge.trial.formula import parse
 
 if TYPE_CHECKING:
@@ -34,14 +35,24 @@ def check_plan(plan: Plan) -> None:
 
 
 def _settings(plan: Plan) -> None:
-    if not 0 < plan.alpha < 0.5:
-        raise Fault(("alpha",), f"alpha is {plan.alpha}; expected a level such as 0.05.")
+    check_settings(plan.alpha, plan.seed, plan.date)
+
+
+def check_settings(alpha: float, seed: int, date: str) -> None:
+    """Refuse a level, seed or date that is none.
+
+    Raises
+    ------
+    Fault
+    """
+    if not 0 < alpha < 0.5:
+        raise Fault(("alpha",), f"alpha is {alpha}; expected a level such as 0.05.")
     try:
-        seed_number(plan.seed)
+        seed_number(seed)
     except DesignError as error:
         raise Fault(("seed",), str(error)) from None
-    if plan.date:
-        _day(plan.date)
+    if date:
+        _day(date)
 
 
 def _day(text: str) -> None:
@@ -62,16 +73,19 @@ def _names(plan: Plan) -> None:
         for name in names:
             if part != "columns":
                 _plain(name, (part, name))
-        repeated = [name for name in names if names.count(name) > 1]
-        if repeated and part != "columns":
-            raise Fault((part, repeated[0]), f"{repeated[0]!r} names two {part}. Give each a name of its own.")
+        spelt = [name if part == "columns" else name.casefold() for name in names]
+        repeated = [name for name, plain in zip(names, spelt, strict=True) if spelt.count(plain) > 1]
+        if repeated:
+            raise Fault((part, repeated[-1]), f"{repeated[-1]!r} names two {part}, capitals apart. Give each a name of its own.")
 
 
 def _plain(name: str, path: tuple[str, ...]) -> None:
     """Names become file names and anchors, so they are plain."""
     letters = name.replace("_", "").replace("-", "")
-    if not (letters.isascii() and letters.isalnum() and name[0].isalnum() and len(name) <= LONGEST_NAME):
-        raise Fault(path, f"{name!r:.60} is no plain name. Use up to {LONGEST_NAME} letters, digits, _ and -; what is printed is the label.")
+    if not (letters.isascii() and letters.isalnum() and name[0].isalnum() and len(name) <= LONGEST_NAME) or is_device(name):
+        raise Fault(
+            path, f"{name!r:.60} is no plain name. Use up to {LONGEST_NAME} letters, digits, _ and -; what is printed is the label."
+        )
 
 
 def _words(plan: Plan) -> None:
@@ -113,7 +127,7 @@ def _known(plan: Plan, part: str, names: Iterable[str], path: tuple[str, ...]) -
 
 def _primary(plan: Plan) -> None:
     if not any(outcome.role == "primary" for outcome in plan.outcomes):
-        raise Fault(("outcomes",), "No outcome has the role \"primary\". Give one of them role = \"primary\".")
+        raise Fault(("outcomes",), 'No outcome has the role "primary". Give one of them role = "primary".')
 
 
 def _family_of_tests(plan: Plan) -> None:
@@ -121,7 +135,10 @@ def _family_of_tests(plan: Plan) -> None:
     if rule is None:
         return
     if rule.method not in (*METHODS, "maxT"):
-        raise Fault(("multiplicity", "method"), f"{rule.method!r} is no method.{nearest(rule.method, METHODS)} They are: {', '.join(METHODS)}, maxT.")
+        raise Fault(
+            ("multiplicity", "method"),
+            f"{rule.method!r} is no method.{nearest(rule.method, METHODS)} They are: {', '.join(METHODS)}, maxT.",
+        )
     for key, part in (("analysis", "analyses"), ("estimator", "estimators"), ("test", "tests")):
         name = getattr(rule, key)
         _known(plan, part, () if name is None else (name,), ("multiplicity", key))
@@ -136,10 +153,15 @@ def _adjusted_is_run(plan: Plan) -> None:
     for key, run in (("estimator", analysis.estimators), ("test", analysis.tests)):
         name = getattr(rule, key)
         if name is not None and name not in run:
-            raise Fault(("multiplicity", key), f"Analysis {analysis.name!r} does not run {name!r}; it runs {listing(run, 8) or 'none'}. Name one that it runs.")
+            raise Fault(
+                ("multiplicity", key),
+                f"Analysis {analysis.name!r} does not run {name!r}; it runs {listing(run, 8) or 'none'}. Name one that it runs.",
+            )
     outside = [name for name in rule.outcomes if analysis.outcomes and name not in analysis.outcomes]
     if outside:
-        raise Fault(("multiplicity", "outcomes"), f"Analysis {analysis.name!r} does not analyse {outside[0]!r}. Add it there, or take it out here.")
+        raise Fault(
+            ("multiplicity", "outcomes"), f"Analysis {analysis.name!r} does not analyse {outside[0]!r}. Add it there, or take it out here."
+        )
 
 
 def _clusters(plan: Plan) -> None:
@@ -175,7 +197,10 @@ def _dates(plan: Plan) -> None:
         return
     for source in plan.sources:
         if source.date is not None:
-            raise Fault(("sources", source.name, "date"), "The design has no dates to sort this column by. Name a column of period numbers in period.")
+            raise Fault(
+                ("sources", source.name, "date"),
+                "The design has no dates to sort this column by. Name a column of period numbers in period.",
+            )
 
 
 def _formulas(plan: Plan) -> None:
@@ -211,9 +236,13 @@ def _gaps(plan: Plan) -> None:
         path = ("analyses", analysis.name, "missing")
         rule = analysis.missing or plan.missing.rule
         if rule == "multiple imputation" and plan.missing.imputation is None:
-            raise Fault(path, "Multiple imputation is asked for, and [missing.imputation] does not say how. Write imputations and a seed there.")
+            raise Fault(
+                path, "Multiple imputation is asked for, and [missing.imputation] does not say how. Write imputations and a seed there."
+            )
         if rule == "multiple imputation" and analysis.tests:
-            raise Fault(path, "Tests have no pooled version over imputed sets. Run the tests in an analysis of complete cases, or leave them out.")
+            raise Fault(
+                path, "Tests have no pooled version over imputed sets. Run the tests in an analysis of complete cases, or leave them out."
+            )
         _imputable(plan, analysis, rule, path)
 
 
@@ -223,7 +252,10 @@ def _imputable(plan: Plan, analysis: Analysis, rule: str, path: tuple[str, ...])
     for name in analysis.outcomes or plan.names["outcomes"]:
         outcome = plan.outcome(name)
         if outcome.family == "duration" or outcome.size or outcome.individual:
-            raise Fault(path, f"{rule.capitalize()} needs one row an individual and one value an outcome; {name!r} is not so. Name the outcomes it is for.")
+            raise Fault(
+                path,
+                f"{rule.capitalize()} needs one row an individual with one value; {name!r} is not so. Name the outcomes it is for.",
+            )
 
 
 def _levels(plan: Plan) -> None:
@@ -231,14 +263,21 @@ def _levels(plan: Plan) -> None:
     for entry in plan.tests:
         level = getattr(entry.test, "level", plan.level)
         if abs(level - plan.level) > 1e-12:
-            raise Fault(("tests", entry.name, "level"), f"The test has level {level}, and alpha = {plan.alpha} means {plan.level:g}. Leave level out.")
+            raise Fault(
+                ("tests", entry.name, "level"),
+                f"The test has level {level}, and alpha = {plan.alpha} means {plan.level:g}. Leave level out.",
+            )
         if not callable(getattr(entry.test, "run", None)):
-            raise Fault(("tests", entry.name, "kind"), f"{type(entry.test).__name__} is no test. Write for example kind = \"RandomisationTest\".")
+            raise Fault(
+                ("tests", entry.name, "kind"), f'{type(entry.test).__name__} is no test. Write for example kind = "RandomisationTest".'
+            )
 
 
 def _allocated(plan: Plan) -> None:
     if plan.allocation is not None and plan.allocation.design != plan.design:
-        raise Fault(("allocation", "record"), "The allocation's record is of another design than the plan's. Draw again with `swedge randomise`.")
+        raise Fault(
+            ("allocation", "record"), "The allocation's record is of another design than the plan's. Draw again with `swedge randomise`."
+        )
 
 
 CHECKS: tuple[Callable[[Plan], None], ...] = (

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import inspect
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
 from functools import cache
@@ -14,7 +16,7 @@ from swedge.errors import SwedgeError, listing, nearest
 from swedge.estimate import Estimator, WaldTest
 from swedge.plan import specs
 from swedge.plan.fault import Fault
-from swedge.plan.hints import as_float, fits, hints_of, in_words
+from swedge.plan.hints import as_float, fits, hints_of, in_words, only_kind, with_kind
 
 Path = tuple[str, ...]
 
@@ -36,7 +38,7 @@ def kinds() -> dict[str, type]:
     assumed = [getattr(assumptions, name) for name in assumptions.__all__]
     fitted = [getattr(estimators, name) for name in estimators.__all__]
     own = [kind for kind in vars(specs).values() if inspect.isclass(kind) and kind.__module__ == specs.__name__]
-    found = [kind for kind in assumed if is_dataclass(kind)]
+    found: list[Any] = [kind for kind in assumed if is_dataclass(kind)]
     found += [kind for kind in fitted if inspect.isclass(kind) and issubclass(kind, Estimator) and not inspect.isabstract(kind)]
     found += [WaldTest, *(getattr(inference, name) for name in TESTS), inference.MultipleImputation, power.Scenario, power.Shock, *own]
     return {kind.__name__: kind for kind in found if inspect.isclass(kind)}
@@ -49,11 +51,15 @@ def encode(value: Any) -> Any:
     {'kind': 'WaldTest', 'level': 0.9}
     """
     if is_dataclass(value) and not isinstance(value, type):
-        return {"kind": type(value).__name__, **{field.name: encode(getattr(value, field.name)) for field in fields(value)}}
+        hints = hints_of(type(value))
+        own = {field.name: encode(as_float(getattr(value, field.name), hints[field.name])) for field in fields(value)}
+        return {"kind": type(value).__name__, **own}
     if isinstance(value, list | tuple):
         return [encode(entry) for entry in value]
     if isinstance(value, float) and not math.isfinite(value):
         return {"kind": "number", "value": str(value)}
+    if isinstance(value, dt.date) and not isinstance(value, dt.datetime):
+        return value.isoformat()
     if value is None or isinstance(value, bool | int | float | str):
         return value
     raise TypeError(f"{type(value).__name__} is no plain value")
@@ -118,7 +124,7 @@ def build(kind: type, content: Mapping[str, Any], path: Path, complete: bool = F
     except SwedgeError as error:
         raise Fault(_blamed(path, str(error), values), str(error)) from None
     except (TypeError, ValueError, ArithmeticError) as error:
-        raise Fault(path, f"{kind.__name__} refuses these values: {str(error):.200}.") from None
+        raise Fault(path, f"{kind.__name__} refuses these values: {error!s:.200}.") from None
 
 
 def _check_keys(kind: type, content: Mapping[str, Any], known: Mapping[str, Field[Any]], path: Path, complete: bool) -> None:
@@ -133,17 +139,29 @@ def _check_keys(kind: type, content: Mapping[str, Any], known: Mapping[str, Fiel
 
 def _value(kind: type, key: str, entry: object, path: Path, complete: bool) -> Any:
     hint = hints_of(kind)[key]
-    value = as_float(decode(entry, path, complete), hint)
+    named = entry if complete else with_kind(entry, only_kind(hint))
+    value = as_float(decode(named, path, complete), hint)
     if not fits(value, hint):
-        raise Fault(path, f"{key} is {_shown(value)}; expected {in_words(hint)}.")
+        raise Fault(path, f"{key} is {shown(value)}; expected {in_words(hint)}.")
     return value
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
+    """A value for a message: cut short, or only what it is."""
     return f"{value!r:.60}" if isinstance(value, str | int | float | bool | tuple) else f"a {type(value).__name__}"
 
 
 def _blamed(path: Path, text: str, values: Mapping[str, Any]) -> Path:
     """The field that a message names first, if it names one; else the table."""
-    named = [(text.find(key), key) for key in values if key in text]
+    named = [(place, key) for key in values if (place := place_in(text, key)) >= 0]
     return (*path, min(named)[1]) if named else path
+
+
+def place_in(text: str, key: str) -> int:
+    """Where a message names a key, as a word of its own; -1 if it does not.
+
+    >>> place_in("sizes and size", "size")
+    10
+    """
+    found = re.search(rf"(?<!\w){re.escape(key)}(?!\w)", text)
+    return -1 if found is None else found.start()

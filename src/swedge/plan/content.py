@@ -96,7 +96,8 @@ def allocation_content(plan: Plan) -> dict[str, Any]:
     """
     if plan.allocation is None:
         raise PlanError(
-            f"The plan has no allocation, and a lock holds its record. Draw one with `swedge randomise`, which writes {plan.allocation_rule.record}."
+            "The plan has no allocation, and a lock holds its record. Draw one with `swedge randomise`, which writes"
+            f" {plan.allocation_rule.record}."
         )
     try:
         plan.allocation.verify()

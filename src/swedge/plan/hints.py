@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import types
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import is_dataclass
 from functools import cache
 from typing import Any, Union, get_args, get_origin, get_type_hints
@@ -60,8 +61,30 @@ def _takes(hint: Any, kind: type) -> bool:
 def _entry(hint: Any) -> Any:
     """What a tuple of one kind holds; None where that is not one thing."""
     options = get_args(hint) if _is_union(hint) else (hint,)
-    inner = [get_args(option)[0] for option in options if get_origin(option) in (tuple, Sequence) and len(set(get_args(option)) - {...}) == 1]
+    inner = [
+        get_args(option)[0] for option in options if get_origin(option) in (tuple, Sequence) and len(set(get_args(option)) - {...}) == 1
+    ]
     return inner[0] if len(inner) == 1 else None
+
+
+def only_kind(hint: Any) -> type | None:
+    """The one specification that a field takes, alone or in a list; None if it takes several, or none.
+
+    >>> only_kind(tuple[int, ...]) is only_kind(Any) is None
+    True
+    """
+    options = [option for option in (get_args(hint) if _is_union(hint) else (hint,)) if option is not type(None)]
+    if len(options) == 1 and get_origin(options[0]) in (tuple, Sequence):
+        options = [option for option in get_args(options[0]) if option is not Ellipsis]
+    made = [option for option in options if inspect.isclass(option) and is_dataclass(option) and not inspect.isabstract(option)]
+    return made[0] if len(made) == len(options) == 1 and not made[0].__subclasses__() else None
+
+
+def with_kind(entry: object, kind: type | None) -> object:
+    """A table, or every table of a list, with its kind where it may be left out and is."""
+    if kind is not None and isinstance(entry, list | tuple):
+        return [with_kind(part, kind) for part in entry]
+    return {"kind": kind.__name__, **entry} if kind is not None and isinstance(entry, Mapping) else entry
 
 
 def in_words(hint: Any) -> str:

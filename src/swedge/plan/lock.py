@@ -167,9 +167,7 @@ class LockedPlan:
 
         return plan_power(self.plan, progress)
 
-    def rehearse(
-        self, frames: Frames | None = None, *, seed: int = 1, progress: bool | None = None, release: bool = True
-    ) -> Report:
+    def rehearse(self, frames: Frames | None = None, *, seed: int = 1, progress: bool | None = None, release: bool = True) -> Report:
         """The whole analysis before anybody sees the treatment effect.
 
         Parameters

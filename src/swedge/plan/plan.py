@@ -106,9 +106,11 @@ class Plan:
         PlanError
             With the line of what is wrong. Nothing in the file is evaluated, and no file outside its folder is read.
         """
-        from swedge.plan.reading import read_plan
+        from swedge.plan.reading import Document
 
-        return cls(**read_plan(path))
+        document = Document(path)
+        with document.located():
+            return cls(**document.fields())
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> LockedPlan:

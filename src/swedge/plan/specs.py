@@ -57,7 +57,9 @@ class Source:
 
     def __post_init__(self) -> None:
         if (self.date is None) == (self.period is None):
-            raise PlanError(f"The source {self.name!r} needs exactly one of date (a column of dates) and period (a column of period numbers).")
+            raise PlanError(
+                f"The source {self.name!r} needs exactly one of date (a column of dates) and period (a column of period numbers)."
+            )
         if self.first_treated is not None and self.period is None:
             raise PlanError(f"The source {self.name!r} is a panel (first_treated is set), so it needs period, a column of period numbers.")
 
@@ -184,15 +186,14 @@ class Outcome:
         if self.date is not None and self.period is not None:
             raise PlanError(f"Outcome {self.name!r} has both date and period. Keep one.")
 
-
     def _check_survival(self) -> None:
         flags, horizon = sum(name is not None for name in (self.event, self.censored)), self.horizon is not None
         if self.family == "duration" and not (flags == 1 and horizon):
             raise PlanError(
-                f"Outcome {self.name!r} is a duration: it needs event or censored (a column of 1 and 0, one of them) and horizon (a number)."
+                f"Outcome {self.name!r} is a duration: it needs event or censored (one of them, a column of 1 and 0) and a horizon."
             )
         if self.family != "duration" and (flags or horizon):
-            raise PlanError(f"Outcome {self.name!r} has event, censored or horizon, and is {self.family}. Write family = \"duration\".")
+            raise PlanError(f'Outcome {self.name!r} has event, censored or horizon, and is {self.family}. Write family = "duration".')
 
 
 @dataclass(frozen=True)
@@ -255,7 +256,7 @@ class Analysis:
         if self.missing is not None:
             one_of(self.missing, RULES, f"missing of analysis {self.name!r}")
         if not self.estimators:
-            raise PlanError(f"Analysis {self.name!r} names no estimator. Write for example estimators = [\"cr2\"].")
+            raise PlanError(f'Analysis {self.name!r} names no estimator. Write for example estimators = ["cr2"].')
 
 
 @dataclass(frozen=True)

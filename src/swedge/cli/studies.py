@@ -1,4 +1,4 @@
-"""The `swedge` command."""
+"""Commands that need no plan: a published trial from schedule to report, and what few clusters do to a test."""
 
 from __future__ import annotations
 
@@ -10,46 +10,7 @@ from typing import Annotated
 
 import typer
 
-from swedge.errors import SwedgeError
-
-app = typer.Typer(
-    name="swedge",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    help="""Design, power and analyse stepped-wedge cluster trials with few clusters.
-
-    In a stepped-wedge trial every cluster starts under control and crosses over to treatment at a date drawn by lot. With few
-    clusters the usual tests reject too often; these commands show by how much, and what to do instead.
-
-    \b
-    Start here:
-      swedge demo --out demo     a whole trial, from schedule to report, in under a minute
-      swedge size-table          how often common tests reject when nothing happened
-
-    In Python: import swedge as sw. A trial in a dozen lines stands in the README.
-    """,
-)
-
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress bar, and print the result only.")]
-Seed = Annotated[int, typer.Option(min=0, help="The same seed gives the same numbers; 0 is a seed.")]
-
-
-def _version(wanted: bool) -> None:
-    if wanted:
-        from swedge import __version__
-
-        typer.echo(f"swedge {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def _options(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and leave.")] = False,
-) -> None:
-    """Options that come before a command."""
-
+from swedge.cli.app import Json, Quiet, Seed, app
 
 Out = Annotated[Path, typer.Option(help="Folder for the report and its files; made if it does not exist.", file_okay=False)]
 Panel = Annotated[Path | None, typer.Option(help="CSV of authorities by year: adds an analysis of real data.", exists=True, dir_okay=False)]
@@ -102,7 +63,7 @@ def size_table(
     reps: Reps = 10_000,
     noise: Noise = None,
     seed: Seed = 1,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """How often common tests reject when there is no effect, at the sizes of the Family Safeguarding trial.
@@ -126,12 +87,3 @@ def size_table(
     from swedge._present.tables import text_table
 
     typer.echo(text_table(table))
-
-
-def main() -> None:
-    """Run the command; an error that swedge raises on purpose is one message and exit code 2."""
-    try:
-        app(prog_name="swedge")
-    except (SwedgeError, OSError) as error:
-        typer.echo(f"swedge: {error}", err=True)
-        raise SystemExit(2) from None

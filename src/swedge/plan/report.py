@@ -1,0 +1,252 @@
+"""`Report`: what a run of a locked plan found, as plain tables that carry the lock's hash."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import pandas as pd
+
+from swedge.design import record
+from swedge.errors import SMALL, PlanError
+from swedge.estimate import COLUMNS
+from swedge.plan.folder import write_folder
+from swedge.plan.lock import LockedPlan, load_lock
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+FORMAT = "swedge results 1"
+RESULTS, LOCK = "results.json", "plan.lock.json"
+
+KEY = ("analysis", "part", "outcome", "population", "method", "test")
+ROWS = (
+    *KEY,
+    *COLUMNS,
+    "scale",
+    "level",
+    "min_p",
+    "n_allocations",
+    "offered_level",
+    "offered_low",
+    "offered_high",
+    "n",
+    "clusters",
+    "message",
+)
+FLOW = ("outcome", "population", "cluster", "stage", "rows", "suppressed")
+CELLS = ("outcome", "population", "cluster", "period", "treatment", "n", "mean", "suppressed")
+NOTES = (*KEY, "kind", "text")
+REFERENCE = (*KEY, "statistic")
+ADJUSTED = ("outcome", "p_value", "p_adjusted", "method", "message")
+TABLES = ("rows", "adjusted", "deviations", "flow", "cells", "notes", "reference")
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Report:
+    """The results of a locked plan.
+
+    Attributes
+    ----------
+    locked : LockedPlan
+    rows : DataFrame
+        One row a fit's term or a test: ``analysis, part, outcome, population, method, test`` (empty for the fit itself), the columns that
+        every result has, then ``scale, level, min_p, n_allocations, offered_level, offered_low, offered_high, n, clusters, message``.
+        What failed has the status "failed" and its reason as message.
+    adjusted : DataFrame
+        p of the registered family: ``outcome, p_value, p_adjusted, method, message``.
+    deviations : DataFrame
+        ``kind, where, registered, run``.
+    flow : DataFrame
+        Rows left after each step: ``outcome, population, cluster, stage, rows, suppressed``.
+    cells : DataFrame
+        ``outcome, population, cluster, period, treatment, n, mean, suppressed``.
+    notes : DataFrame
+        Notes and sentences of methods of each fit and test: the key of `rows`, then ``kind, text``.
+    reference : DataFrame
+        Reference distributions of tests: the key of `rows`, then ``statistic``.
+    versions : dict of str
+        Of the packages that ran.
+    purpose : str
+        Empty for the analysis itself; otherwise what this is, such as a rehearsal.
+    release : bool
+        Whether counts of 1 to 5 are suppressed.
+    """
+
+    locked: LockedPlan
+    rows: pd.DataFrame
+    adjusted: pd.DataFrame
+    deviations: pd.DataFrame
+    flow: pd.DataFrame
+    cells: pd.DataFrame
+    notes: pd.DataFrame
+    reference: pd.DataFrame
+    versions: dict[str, str]
+    purpose: str = ""
+    release: bool = True
+
+    def __repr__(self) -> str:
+        """One line: how many results, how many failed, of which plan."""
+        kind = f" ({self.purpose})" if self.purpose else ""
+        return f"<Report{kind}: {len(self.rows)} rows, {len(self.failures)} failed, plan {self.sha256[:12]}>"
+
+    @property
+    def sha256(self) -> str:
+        """Of the lock."""
+        return self.locked.sha256
+
+    @property
+    def failures(self) -> pd.DataFrame:
+        """Rows of what failed."""
+        return self.rows[self.rows["status"] == "failed"]
+
+    def tidy(self) -> pd.DataFrame:
+        """One row a fit's term or a test, with the columns that every result has among them, and the lock's hash."""
+        return self.rows.assign(plan_sha256=self.sha256)
+
+    def summary(self) -> str:
+        """Estimates of the main analyses, adjusted p, failures, deviations, and one paragraph of methods."""
+        from swedge.plan.documents.results import summary_text
+
+        return summary_text(self)
+
+    def plot(self, outcome: str | None = None, ax: Axes | None = None) -> Axes:
+        """Forest of every estimate of one outcome; of the primary one if none is named."""
+        from swedge.plan.documents.figures import forest_of
+
+        return forest_of(self, outcome, ax)
+
+    def released(self) -> Report:
+        """The same report; in one that is meant for release, small counts of the flow are missing.
+
+        A count is also left out where it differs by 1 to 5 from the last one shown of the same cluster: the difference is a count of
+        rows too.
+        """
+        flow = self.flow.assign(rows=pd.to_numeric(self.flow["rows"]).astype(float), suppressed=False)
+        if self.release and len(flow):
+            hidden = np.concatenate([_hidden(group["rows"].to_numpy()) for _, group in _by_cluster(flow)])
+            order = np.concatenate([group.index.to_numpy() for _, group in _by_cluster(flow)])
+            flow.loc[order, "suppressed"] = hidden
+            flow["rows"] = flow["rows"].mask(flow["suppressed"].astype(bool))
+        return replace(self, flow=flow)
+
+    def save(self, folder: str | PathLike[str], overwrite: bool = False) -> Path:
+        """Write results, tables, figures and documents into a folder: all of it, or nothing.
+
+        Parameters
+        ----------
+        folder : path
+        overwrite : bool
+            Whether a folder that holds another report may be replaced.
+
+        Returns
+        -------
+        Path
+            Of ``report.html``.
+
+        Raises
+        ------
+        PlanError
+            If the folder holds something else and `overwrite` is not set.
+        """
+        from swedge.plan.documents.outputs import files_of
+
+        write_folder(Path(folder), {**self.files(), **files_of(self)}, overwrite, known=RESULTS)
+        return Path(folder) / "report.html"
+
+    def save_results(self, folder: str | PathLike[str], overwrite: bool = False) -> Path:
+        """Write the results and their tables as CSV, without the documents, which `save` makes of them at any time.
+
+        Returns
+        -------
+        Path
+            The folder.
+
+        Raises
+        ------
+        PlanError
+            As `save`.
+        """
+        from swedge.plan.documents.outputs import table_files
+
+        write_folder(Path(folder), {**self.files(), **table_files(self)}, overwrite, known=RESULTS)
+        return Path(folder)
+
+    def files(self) -> dict[str, bytes]:
+        """The lock and the results, from which everything else can be made again."""
+        return {LOCK: record.text(self.locked.content), RESULTS: record.text(self.content())}
+
+    def content(self) -> dict[str, Any]:
+        """The results as JSON values; numbers keep every digit."""
+        tables = {name: _columns(getattr(self, name)) for name in TABLES}
+        own = {"versions": self.versions, "purpose": self.purpose, "release": self.release}
+        return {"format": FORMAT, "plan_sha256": self.sha256, **tables, **own}
+
+    @classmethod
+    def load(cls, folder: str | PathLike[str]) -> Self:
+        """Read a saved report.
+
+        Raises
+        ------
+        PlanError
+            If the results are not those of the lock beside them, or are of another version.
+        """
+        home = Path(folder)
+        if not (home / RESULTS).is_file():
+            raise PlanError(f"{home} holds no {RESULTS}. Name the folder that `swedge run` wrote.")
+        locked = load_lock(home / LOCK)
+        path = home / RESULTS
+        names = [field.name for field in fields(cls) if field.name != "locked"]
+        content = record.only(record.parse(path.read_bytes(), path), ("format", "plan_sha256", *names), f"top level ({RESULTS})")
+        if content["format"] != FORMAT:
+            raise PlanError(f"{path} has format {content['format']!r:.60}; this version of swedge reads {FORMAT!r}. Run the plan again.")
+        if content["plan_sha256"] != locked.sha256:
+            raise PlanError(f"{path} is of plan {content['plan_sha256']}, and {LOCK} beside it of {locked.sha256}. Run the plan again.")
+        with record.reading(RESULTS):
+            tables = {name: _frame(content[name]) for name in TABLES}
+        return cls(locked, **tables, versions=content["versions"], purpose=content["purpose"], release=content["release"])
+
+
+def _by_cluster(flow: pd.DataFrame) -> Any:
+    return flow.groupby(["outcome", "population", "cluster"], sort=False)
+
+
+def _hidden(counts: np.ndarray[Any, Any]) -> list[bool]:
+    """Which of a cluster's counts, step by step, are small or give a small difference away."""
+    last, hidden = np.inf, []
+    for count in counts:
+        small = 1 <= count <= SMALL or 1 <= last - count <= SMALL
+        hidden.append(bool(small))
+        last = last if small else count
+    return hidden
+
+
+def _columns(frame: pd.DataFrame) -> dict[str, list[Any]]:
+    """A table as columns of JSON values; infinite numbers as text, missing ones as null."""
+    return {str(name): [_plain(value) for value in frame[name].tolist()] for name in frame.columns}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float):
+        return None if np.isnan(value) else value if np.isfinite(value) else {"number": str(value)}
+    return None if value is pd.NA or value is pd.NaT else value
+
+
+def _frame(columns: Mapping[str, list[Any]]) -> pd.DataFrame:
+    return pd.DataFrame({name: pd.Series([_value(entry) for entry in entries], dtype=_dtype(entries)) for name, entries in columns.items()})
+
+
+def _value(entry: Any) -> Any:
+    return float(entry["number"]) if isinstance(entry, dict) else entry
+
+
+def _dtype(entries: list[Any]) -> str | None:
+    known = [entry for entry in entries if entry is not None]
+    if known and all(isinstance(entry, bool) for entry in known):
+        return "object" if len(known) < len(entries) else "bool"
+    numbers = all(isinstance(entry, int | float | dict) for entry in known)
+    return "float64" if known and numbers else "object"

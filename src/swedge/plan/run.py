@@ -1,0 +1,282 @@
+"""All populations, outcomes, estimators and tests of a plan in one go; what fails is reported in its place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from swedge.errors import DataError, SwedgeError, listing, nearest
+from swedge.estimate import COLUMNS, Estimate, TestResult
+from swedge.inference import MaxT, multiplicity
+from swedge.inference.release import small
+from swedge.plan.deviations import deviations_of
+from swedge.plan.frames import Frames, check_frames, gather
+from swedge.plan.lock import LockedPlan
+from swedge.plan.plan import Plan
+from swedge.plan.report import ADJUSTED, CELLS, FLOW, NOTES, REFERENCE, ROWS, Report
+from swedge.plan.specs import Multiplicity, PlannedEstimator
+from swedge.plan.trials import IMPUTED, Sample, samples
+from swedge.plan.versions import versions_of
+from swedge.trial import Trial
+
+FAILED = "failed"
+MOST_REFERENCE = 20_000
+"""Longest reference distribution that a report keeps."""
+
+
+@dataclass
+class _Found:
+    """What has been found so far, by table."""
+
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    notes: list[dict[str, Any]] = field(default_factory=list)
+    reference: list[dict[str, Any]] = field(default_factory=list)
+    cells: list[pd.DataFrame] = field(default_factory=list)
+    flow: list[pd.DataFrame] = field(default_factory=list)
+
+
+def run_plan(
+    locked: LockedPlan,
+    frames: Frames,
+    *,
+    progress: bool | None = None,
+    release: bool = True,
+    only: Sequence[str] = (),
+) -> Report:
+    """Run a locked plan.
+
+    Parameters
+    ----------
+    locked : LockedPlan
+    frames : DataFrame, path, or mapping from source names to them
+    progress : bool, optional
+        A progress bar; None shows one only when standard error is a terminal.
+    release : bool
+        Whether counts of 1 to 5 are suppressed.
+    only : sequence of str
+        Analyses to run; the others are listed as deviations. None means all.
+
+    Raises
+    ------
+    DataError
+        If the data are not those of the plan. Anything later is reported in its place.
+    """
+    _check_only(locked.plan, only)
+    tables = gather(locked.plan, frames)
+    check_frames(locked.plan, tables)
+    return carry_out(locked, locked.plan, tables, progress=progress, release=release, only=only)
+
+
+def carry_out(
+    locked: LockedPlan,
+    plan: Plan,
+    tables: Mapping[str, pd.DataFrame],
+    *,
+    progress: bool | None,
+    release: bool,
+    only: Sequence[str] = (),
+    purpose: str = "",
+) -> Report:
+    """Run a plan, which may be the locked one under another allocation, on tables that were checked.
+
+    Parameters
+    ----------
+    purpose : str
+        What the run is, if it is not the analysis itself.
+    """
+    found = _Found()
+    for sample, planned in _with_progress(_tasks(plan, tables, only), progress):
+        _analyse(sample, planned, found)
+    _describe(plan, tables, found, release)
+    return _report(locked, found, plan, tables, only, purpose, release)
+
+
+def _check_only(plan: Plan, only: Sequence[str]) -> None:
+    unknown = [f"{name!r}.{nearest(name, plan.names['analyses'])}" for name in only if name not in plan.names["analyses"]]
+    if unknown:
+        raise DataError(f"only= names no analysis of the plan: {listing(unknown)} They are: {listing(plan.names['analyses'], 8)}.")
+
+
+Task = tuple[Sample, PlannedEstimator]
+
+
+def _tasks(plan: Plan, tables: Mapping[str, pd.DataFrame], only: Sequence[str]) -> list[Task]:
+    chosen = [analysis for analysis in plan.analyses if not only or analysis.name in only]
+    found = [sample for analysis in chosen for sample in samples(plan, tables, analysis)]
+    return [(sample, plan.estimator(name)) for sample in found for name in sample.analysis.estimators]
+
+
+def _with_progress(tasks: list[Task], progress: bool | None) -> Iterator[Task]:
+    hidden = None if progress is None else not progress
+    yield from tqdm(tasks, desc="Analyses", unit="fit", disable=hidden)
+
+
+def _analyse(sample: Sample, planned: PlannedEstimator, found: _Found) -> None:
+    """One estimator and its tests."""
+    key = _key(sample, planned.name)
+    try:
+        fit = sample.fit(planned.estimator).at(sample.plan.level)
+    except Exception as error:  # a registered analysis is never lost to the failure of another
+        found.rows.append(_lost(key, error))
+    else:
+        found.rows += _fit_rows(key, sample, fit)
+        found.notes += _notes(key, fit.notes, fit.methods)
+    for name in sample.analysis.tests:
+        _test({**key, "test": name}, sample, planned, found)
+
+
+def _test(key: dict[str, str], sample: Sample, planned: PlannedEstimator, found: _Found) -> None:
+    test: Any = sample.plan.test(key["test"]).test
+    try:
+        result: TestResult = test.run(sample.trial, planned.estimator)
+    except Exception as error:
+        found.rows.append(_lost(key, error))
+        return
+    found.rows.append(_test_row(key, sample, result))
+    found.notes += _notes(key, result.notes, result.methods)
+    if result.reference is not None and result.reference.ndim == 1 and len(result.reference) <= MOST_REFERENCE:
+        found.reference += [{**key, "statistic": value} for value in result.reference.tolist()]
+
+
+def _key(sample: Sample, method: str) -> dict[str, str]:
+    names = (sample.analysis.name, sample.analysis.part, sample.outcome.name, sample.population.name, method, "")
+    return dict(zip(("analysis", "part", "outcome", "population", "method", "test"), names, strict=True))
+
+
+def _lost(key: dict[str, str], error: Exception) -> dict[str, Any]:
+    """A failure in its place. The words of an error that is not our own may hold a row's values, so they are not kept."""
+    own = isinstance(error, SwedgeError)
+    return {**key, "status": FAILED, "message": str(error) if own else f"An unexpected {type(error).__name__}; nothing was estimated."}
+
+
+def _fit_rows(key: dict[str, str], sample: Sample, fit: Estimate) -> list[dict[str, Any]]:
+    size = {"n": _size(sample), "clusters": len(sample.allocation.design.clusters) + len(sample.comparators)}
+    rows = fit.tidy()[list(COLUMNS)].to_dict("records")
+    return [{**key, **{str(name): value for name, value in row.items()}, "scale": fit.scale, "level": fit.level, **size} for row in rows]
+
+
+def _size(sample: Sample) -> float:
+    """Individuals analysed: those whose outcome exists, where values are imputed."""
+    return float(len(sample.rows)) if sample.rule == IMPUTED else float(sample.trial.n.sum())
+
+
+def _test_row(key: dict[str, str], sample: Sample, result: TestResult) -> dict[str, Any]:
+    row = result.tidy().iloc[0].to_dict()
+    kept = {name: row[name] for name in ("estimate", "statistic", "p_value", "min_p", "conf_low", "conf_high", "level", "n_allocations")}
+    offered = (np.nan, np.nan) if result.offered_conf_int is None else tuple(np.ravel(result.offered_conf_int).tolist())
+    extra = {"offered_level": result.offered_level, "offered_low": offered[0], "offered_high": offered[1], "scale": result.scale}
+    status = "ok" if np.isfinite(row["p_value"]) else FAILED
+    return {**key, **kept, **extra, "estimator": result.estimator, "status": status, "n": _size(sample)}
+
+
+def _notes(key: dict[str, str], notes: Sequence[str], methods: str) -> list[dict[str, Any]]:
+    texts = [("note", note) for note in notes] + ([("methods", methods)] if methods else [])
+    return [{**key, "kind": kind, "text": text} for kind, text in texts]
+
+
+def _describe(plan: Plan, tables: Mapping[str, pd.DataFrame], found: _Found, release: bool) -> None:
+    """Flow of rows, and cells, of every outcome and population that an analysis reads: by the first that does."""
+    seen: set[tuple[str, str]] = set()
+    for analysis in plan.analyses:
+        for sample in samples(plan, tables, analysis):
+            key = (sample.outcome.name, sample.population.name)
+            if key not in seen:
+                seen.add(key)
+                found.flow.append(_named(sample, sample.flow()))
+                found.cells.append(_named(sample, _cells(sample, release)))
+
+
+def _named(sample: Sample, frame: pd.DataFrame) -> pd.DataFrame:
+    frame.insert(0, "outcome", sample.outcome.name)
+    frame.insert(1, "population", sample.population.name)
+    return frame
+
+
+def _cells(sample: Sample, release: bool) -> pd.DataFrame:
+    """Individuals and mean of each cell; small counts are missing in what is meant for release."""
+    try:
+        trial = sample.trial
+    except SwedgeError:
+        return pd.DataFrame(columns=list(CELLS)[2:])
+    hidden = small(trial) & release
+    seen = trial.n > 0
+    columns = {
+        "cluster": np.repeat(trial.clusters, len(trial.periods)),
+        "period": [str(period) for period in trial.periods] * len(trial.clusters),
+        "treatment": trial.treatment.ravel(),
+        "n": np.where(hidden, np.nan, trial.n).ravel(),
+        "mean": np.where(hidden | ~seen, np.nan, trial.outcome).ravel(),
+        "suppressed": hidden.ravel(),
+    }
+    return pd.DataFrame(columns)
+
+
+def _report(
+    locked: LockedPlan,
+    found: _Found,
+    plan: Plan,
+    tables: Mapping[str, pd.DataFrame],
+    only: Sequence[str],
+    purpose: str,
+    release: bool,
+) -> Report:
+    rows = pd.DataFrame(found.rows).reindex(columns=list(ROWS))
+    versions = versions_of()
+    return Report(
+        locked=locked,
+        rows=rows,
+        adjusted=_adjusted(plan, tables, rows),
+        deviations=deviations_of(locked, rows, versions, only),
+        flow=_together(found.flow, FLOW),
+        cells=_together(found.cells, CELLS),
+        notes=pd.DataFrame(found.notes, columns=list(NOTES)),
+        reference=pd.DataFrame(found.reference, columns=list(REFERENCE)),
+        versions=versions,
+        purpose=purpose,
+        release=release,
+    ).released()
+
+
+def _together(frames: list[pd.DataFrame], columns: Sequence[str]) -> pd.DataFrame:
+    full = [frame for frame in frames if len(frame)]
+    return pd.concat(full, ignore_index=True).reindex(columns=list(columns)) if full else pd.DataFrame(columns=list(columns))
+
+
+def _adjusted(plan: Plan, tables: Mapping[str, pd.DataFrame], rows: pd.DataFrame) -> pd.DataFrame:
+    """P of the registered family of outcomes, adjusted."""
+    rule = plan.multiplicity
+    if rule is None or rule.analysis not in set(rows["analysis"]):
+        return pd.DataFrame(columns=list(ADJUSTED))
+    names = rule.outcomes or _secondary(plan, rule)
+    if rule.method == "maxT":
+        return _largest(plan, tables, rule, names).reindex(columns=list(ADJUSTED))
+    return multiplicity({name: _p(rows, rule, name) for name in names}, rule.method).reindex(columns=list(ADJUSTED))
+
+
+def _secondary(plan: Plan, rule: Multiplicity) -> tuple[str, ...]:
+    analysed = plan.analysis(rule.analysis).outcomes or plan.names["outcomes"]
+    return tuple(outcome.name for outcome in plan.outcomes if outcome.role == "secondary" and outcome.name in analysed)
+
+
+def _p(rows: pd.DataFrame, rule: Multiplicity, outcome: str) -> float:
+    """The p of the first effect in the analysis's first population; nan where it failed."""
+    wanted = {"analysis": rule.analysis, "outcome": outcome, "method": rule.estimator, "test": rule.test or ""}
+    found = rows[np.logical_and.reduce([rows[name] == value for name, value in wanted.items()])]
+    return float(found["p_value"].iloc[0]) if len(found) else np.nan
+
+
+def _largest(plan: Plan, tables: Mapping[str, pd.DataFrame], rule: Multiplicity, names: Sequence[str]) -> pd.DataFrame:
+    """Step-down p of the largest statistic; nan for all where the outcomes cannot be permuted together."""
+    chosen = {s.outcome.name: s for s in reversed(samples(plan, tables, plan.analysis(rule.analysis))) if s.outcome.name in names}
+    estimator = plan.estimator(rule.estimator).estimator
+    try:
+        pairs: dict[str, tuple[Trial, Any]] = {name: (chosen[name].trial, estimator) for name in names}
+        table = MaxT(seed=plan.seed).run(pairs).tidy()
+    except SwedgeError as error:
+        return pd.DataFrame({"outcome": list(names), "method": "maxT", "message": f"Failed: {error}"})
+    return table.rename(columns={"step_down": "p_adjusted"}).assign(method="maxT")

@@ -1,0 +1,145 @@
+"""Files of rows as they were written: text stays text, and only what a plan says is a number or a date becomes one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from swedge.design.calendar import as_days
+from swedge.errors import DataError, counted
+from swedge.plan.uses import ANYTHING, CLUSTER, COVARIATE
+from swedge.trial.columns import label
+
+NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[+-]?inf(?:inity)?", re.IGNORECASE)
+WHOLE = re.compile(r"[+-]?\d{1,18}")
+CODE = re.compile(r"0\d")
+"""How a code begins that only looks like a number."""
+
+FLAGS = {"true": "1", "false": "0"}
+
+BLANK = ("NA", "NaN", "nan")
+"""What other software writes into columns of numbers and dates in place of nothing. In text these are values."""
+
+
+def read_table(path: Path, holds: Mapping[str, str]) -> pd.DataFrame:
+    """A CSV (UTF-8, a comma between values, blank where a value is missing) or Parquet file.
+
+    Parameters
+    ----------
+    path : Path
+    holds : mapping
+        What each column holds. Others are read as codes: numbers if every value is one as this library would write it, else text.
+
+    Raises
+    ------
+    DataError
+        If there is no such file, it cannot be read, or a column of dates holds something that is no date. No value is shown that five
+        rows or fewer hold.
+    """
+    if path.suffix.lower() not in READERS:
+        raise DataError(f"{path.name!r} is no CSV and no Parquet file. Save the table as CSV in UTF-8, under a name that ends in .csv.")
+    if not path.is_file():
+        raise DataError(f"There is no file {path.name!r}. Check the path, or pass the table as a DataFrame.")
+    return READERS[path.suffix.lower()](path, holds)
+
+
+def _parquet(path: Path, holds: Mapping[str, str]) -> pd.DataFrame:
+    try:
+        return pd.read_parquet(path)
+    except ImportError:
+        raise DataError(f"{path.name!r} needs pyarrow to be read. Install it (pip install pyarrow), or save the table as CSV.") from None
+    except (OSError, ValueError):
+        raise DataError(f"{path.name!r} cannot be read as Parquet. Write it again, or save the table as CSV.") from None
+
+
+def _csv(path: Path, holds: Mapping[str, str]) -> pd.DataFrame:
+    texts = _texts(path)
+    parts = [_read(texts.iloc[1:, k], str(name), holds.get(str(name), ANYTHING)) for k, name in enumerate(texts.iloc[0])]
+    frame = pd.concat(parts, axis=1)
+    frame.columns = pd.Index([str(name) for name in texts.iloc[0]])
+    return frame.reset_index(drop=True)
+
+
+def _texts(path: Path) -> pd.DataFrame:
+    """The head and the rows, nothing but text."""
+    try:
+        table = pd.read_csv(path, header=None, dtype=object, keep_default_na=False, na_values=[], encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise DataError(f"{path.name!r} is not in UTF-8. Save it as 'CSV UTF-8'.") from None
+    except pd.errors.EmptyDataError:
+        raise DataError(f"{path.name!r} is empty. Pass a file with a head of column names and one row an individual.") from None
+    except pd.errors.ParserError:
+        raise DataError(
+            f"{path.name!r} has rows with more values than its first line has column names. Quote text that holds a comma."
+        ) from None
+    short = int(table.isna().any(axis=1).sum())
+    if short:
+        raise DataError(
+            f"{counted(short, 'row', 'rows')} of {path.name!r} {'has' if short == 1 else 'have'} fewer values than the first line"
+            " has column names. The file may have been cut short: write it again."
+        )
+    return table
+
+
+READERS: dict[str, Callable[[Path, Mapping[str, str]], pd.DataFrame]] = {".csv": _csv, ".txt": _csv, ".parquet": _parquet}
+
+
+def _read(texts: pd.Series, name: str, holds: str) -> pd.Series:
+    if holds in ("text", CLUSTER):
+        return _blanked(texts).astype("str")
+    if holds == "date":
+        return _dates(_blanked(texts, BLANK), name)
+    if holds in ("number", "yes/no"):
+        return _numbers(_unflagged(_blanked(texts, BLANK)), _is_number)
+    if holds == COVARIATE:
+        return _numbers(_blanked(texts, BLANK), _is_plain_number)
+    return _numbers(_blanked(texts), _is_written)
+
+
+def _blanked(texts: pd.Series, blank: tuple[str, ...] = ()) -> pd.Series:
+    return texts.mask(texts.isin(["", *blank]))
+
+
+def _unflagged(texts: pd.Series) -> pd.Series:
+    """A column of true and false as 1 and 0; any other as it is."""
+    plain = texts.str.lower()
+    return plain.map(FLAGS) if plain.dropna().isin(FLAGS).all() else texts
+
+
+def _dates(texts: pd.Series, name: str) -> pd.Series:
+    try:
+        days = as_days(texts)
+    except DataError as error:
+        raise DataError(f"Column {name!r} should hold dates. {error}") from None
+    return pd.Series(days.astype("datetime64[s]"), index=texts.index)
+
+
+def _numbers(texts: pd.Series, fits: Callable[[list[str]], bool]) -> pd.Series:
+    """Numbers, whole ones as such where none is missing; the texts themselves where they do not fit."""
+    codes, values = pd.factorize(texts)
+    distinct = [str(value) for value in values]
+    if not fits(distinct):
+        return texts.astype("str")
+    if distinct and (codes >= 0).all() and all(map(WHOLE.fullmatch, distinct)):
+        return pd.Series(np.array([int(value) for value in distinct], dtype=np.int64)[codes], index=texts.index)
+    read = np.array([*map(float, distinct), np.nan])  # code -1, of a missing value, is the last
+    return pd.Series(read[codes], index=texts.index)
+
+
+def _is_number(distinct: list[str]) -> bool:
+    return all(map(NUMBER.fullmatch, distinct))
+
+
+def _is_plain_number(distinct: list[str]) -> bool:
+    return _is_number(distinct) and not any(map(CODE.match, distinct))
+
+
+def _is_written(distinct: list[str]) -> bool:
+    """Whether every text is a finite number in the one way that this library writes it, so that nothing is lost."""
+    if not all(text[-1:].isdigit() and NUMBER.fullmatch(text) for text in distinct):
+        return False
+    return all(label(float(text)) == text for text in distinct) or all(repr(float(text)) == text for text in distinct)

@@ -1,0 +1,89 @@
+"""Whether files are as they were written, and the documents of a plan that has no results yet."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from swedge.design import Allocation, record
+from swedge.design.allocation import FORMAT as ALLOCATION
+from swedge.errors import PlanError, listing
+from swedge.plan.folder import write_folder
+from swedge.plan.lock import FORMAT as LOCKED
+from swedge.plan.lock import LockedPlan, load_lock
+from swedge.plan.report import Report
+
+MANIFEST = "manifest.json"
+
+
+def verified(path: Path, sha256: str | None = None) -> dict[str, str]:
+    """What a file or folder is, once nothing in it was found edited: ``file, says, sha256``.
+
+    Parameters
+    ----------
+    path : Path
+        An allocation's record, a lock, or a folder of results.
+    sha256 : str, optional
+        The registered hash, which a lock or the lock of the results must have.
+
+    Raises
+    ------
+    PlanError
+        Naming what differs.
+    """
+    if path.is_dir():
+        return _folder(path, sha256)
+    content = record.parse(path.read_bytes(), path)
+    kind = content.get("format") if isinstance(content, dict) else None
+    if kind == ALLOCATION:
+        return _allocation(path)
+    if kind == LOCKED:
+        return _lock(load_lock(path), path, sha256)
+    raise PlanError(f"{path} is no record of an allocation, no lock and no folder of results (format {kind!r:.60}). Name one of these.")
+
+
+def _allocation(path: Path) -> dict[str, str]:
+    allocation = Allocation.load(path)
+    seed = None if allocation.draw is None else allocation.draw.seed
+    how = "as carried out; nothing was drawn" if seed is None else f"seed {seed} draws it again"
+    return {"file": str(path), "says": f"allocation verified, {how}", "sha256": str(allocation.record()["sha256"])}
+
+
+def _lock(locked: LockedPlan, path: Path, sha256: str | None) -> dict[str, str]:
+    if sha256 is not None and sha256.strip().lower() != locked.sha256:
+        raise PlanError(f"{path} has the SHA-256 {locked.sha256}, and {sha256} was registered. It is another plan, or an amended one.")
+    amended = f", {len(locked.amendments)} amendments" if locked.amendments else ""
+    return {"file": str(path), "says": f"lock verified{amended}, SHA-256 {locked.sha256}", "sha256": locked.sha256}
+
+
+def _folder(path: Path, sha256: str | None) -> dict[str, str]:
+    report = Report.load(path)
+    _lock(report.locked, path, sha256)
+    if not (path / MANIFEST).is_file():
+        return {"file": str(path), "says": f"results verified, of plan {report.sha256}; no documents yet", "sha256": report.sha256}
+    listed = record.only(record.parse((path / MANIFEST).read_bytes(), path / MANIFEST), ("plan_sha256", "files"), MANIFEST)["files"]
+    wrong = [name for name, kept in listed.items() if not (path / name).is_file() or _digest(path / name) != kept]
+    if wrong:
+        raise PlanError(
+            f"{path}: {len(wrong)} files are not as they were written: {listing(wrong)}. Make them again with `swedge report {path}`."
+        )
+    return {"file": str(path), "says": f"{len(listed)} files verified, of plan {report.sha256}", "sha256": report.sha256}
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def save_protocol(locked: LockedPlan, folder: Path, progress: bool | None = None) -> Path:
+    """Write what a protocol needs of a locked plan: the analysis plan, its power, table shells and the checklist.
+
+    Raises
+    ------
+    PlanError
+        If the folder holds other files.
+    """
+    from swedge.plan.documents.outputs import plan_files
+
+    files = {"plan.lock.json": record.text(locked.content), **plan_files(locked, locked.power(progress))}
+    write_folder(folder, files, overwrite=True, known="plan.lock.json")
+    return folder / "sap.html"
