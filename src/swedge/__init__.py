@@ -97,6 +97,7 @@ from swedge.inference import (
     without_periods,
     without_run_up,
 )
+from swedge.plan import LockedPlan, Plan, Report
 from swedge.power import (
     AnalyticPower,
     ExactPower,
@@ -176,6 +177,7 @@ __all__ = [
     "LikelihoodRatioTest",
     "Linear",
     "LinearEstimator",
+    "LockedPlan",
     "MarginalEffect",
     "MaxT",
     "MaxTResult",
@@ -186,6 +188,7 @@ __all__ = [
     "ParametricBootstrapTest",
     "Patterns",
     "PlaceboTest",
+    "Plan",
     "PlanError",
     "PooledEstimate",
     "PretrendTest",
@@ -193,6 +196,7 @@ __all__ = [
     "ProportionalDecay",
     "RandomEffects",
     "RandomisationTest",
+    "Report",
     "RothSantAnna",
     "Scenario",
     "Shock",

@@ -36,9 +36,13 @@ WITH_NEVER = [3, 3, 4, 4, 0, 0, 0, 0, 0]
         (lambda: RothSantAnna(beta="1"), "beta='1'; expected a number such as 1 (difference-in-differences)"),
         (lambda: RothSantAnna(beta=True), "beta=True"),
         (lambda: RothSantAnna(beta=np.inf), "beta=inf"),
-        (lambda: RothSantAnna(vcov="influence"), "vcov='influence'; expected one of CR0, CR1, CR2, CR3, neyman, adjusted."),
+        (lambda: RothSantAnna(vcov="influence"), "vcov='influence'; expected one of auto, CR0, CR1, CR2, CR3, neyman, adjusted."),
         (
             lambda: RothSantAnna(df="satterthwaite"),
+            "df='satterthwaite' belongs to the cluster-robust variances, and vcov='auto' may be Neyman's. Name vcov='CR2' too.",
+        ),
+        (
+            lambda: RothSantAnna(vcov="neyman", df="satterthwaite"),
             "vcov='neyman' has no Satterthwaite df. Use df='normal' (as peers do) or df='clusters'.",
         ),
         (lambda: SyntheticDiD(aggregate="group"), "aggregate='group'; expected one of simple, cohort."),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import swedge as sw
@@ -68,6 +69,59 @@ def test_calibration_clusters_levels_are_seen_where_they_stay_in_the_estimate() 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(RothSantAnna, "working_model", DifferenceInDifferences.working_model)
         assert (RothSantAnna(beta=0, **CR2).fit(trials).status == sw.Status.ONE_CLUSTER).all()
+
+
+def panels(treated: list[int], never: int, noise: float, level: float, count: int, seed: int) -> sw.Trial:
+    """Null panels without a design over 6 periods: first treated period of each treated cluster, which are `noise` times as noisy."""
+    starts, rng = np.r_[treated, np.zeros(never)], np.random.default_rng(seed)
+    i, t = (index.ravel() for index in np.indices((len(starts), 6)))
+    rows = pd.DataFrame({"c": [f"{k:02d}" for k in i], "t": t + 1, "g": starts[i], "y": rng.normal(size=len(i))})
+    shell = sw.Trial.from_panel(rows, cluster="c", period="t", outcome="y", first_treated="g")
+    y = rng.normal(size=(count, len(starts), 6))
+    for k in range(1, 6):
+        y[..., k] = 0.5 * y[..., k - 1] + np.sqrt(0.75) * y[..., k]
+    y = y * np.where(starts > 0, noise, 1.0)[:, None] + level * rng.normal(size=(count, len(starts), 1))
+    return replace(shell, cells=replace(shell.cells, mean=y[..., None]))
+
+
+FEW = {"5 alone, 12": ([2, 3, 4, 5, 6], 12), "5 alone, 5": ([2, 3, 4, 5, 6], 5), "2 pairs, 20": ([3, 3, 5, 5], 20)}
+MORE = {"5 pairs, 12": ([2, 3, 4, 5, 6] * 2, 12), "3 fives, 15": ([3, 4, 5] * 5, 15), "3 tens, 10": ([3, 4, 5] * 10, 10)}
+
+
+@pytest.mark.parametrize("beta", [None, 1])
+def test_calibration_treated_clusters_noisier_than_those_never_treated(beta: float | None) -> None:
+    """Neyman's variance pools the noise of all; the default does not, whatever the levels of clusters."""
+    quiet = panels(*FEW["2 pairs, 20"], noise=2.0, level=0.0, count=400, seed=6)
+    assert rejected(RothSantAnna(beta=beta, vcov="neyman"), quiet) > 0.12
+    for level in (0.0, 3.0):
+        trials = panels(*FEW["2 pairs, 20"], noise=2.0, level=level, count=400, seed=6)
+        fit = RothSantAnna(beta=beta).fit(trials)
+        assert (fit.p_value < 0.05).mean() < highest(400)
+        assert 0.85 < float(np.sqrt((fit.std_error**2).mean()) / fit.estimate.std()) < 1.15
+
+
+@pytest.mark.calibration
+@pytest.mark.parametrize("noise", [0.5, 1.0, 2.0])
+@pytest.mark.parametrize("level", [0.0, 1.0, 3.0])
+@pytest.mark.parametrize("shape", [*FEW, *MORE])
+def test_calibration_panels_without_a_design(shape: str, level: float, noise: float) -> None:
+    """Standard errors within a tenth of the truth. The multiple of the baseline is taken as known, and costs most where it is made of
+    covariances of ten clusters each."""
+    trials = panels(*{**FEW, **MORE}[shape], noise=noise, level=level, count=2000, seed=7)
+    for beta in (None, 0, 1):
+        fit = RothSantAnna(beta=beta).fit(trials)
+        limit = 0.075 if beta is not None else 0.1 if shape == "3 tens, 10" else 0.085
+        assert (fit.p_value < 0.05).mean() < limit, beta
+        assert 0.9 < float(np.sqrt((fit.std_error**2).mean()) / fit.estimate.std()) < 1.1, beta
+
+
+@pytest.mark.calibration
+@pytest.mark.parametrize("beta", [None, 1])
+@pytest.mark.parametrize("shape", ["5 alone, 12", "2 pairs, 20"])
+def test_calibration_neymans_variance_is_too_small_beside_quieter_clusters(shape: str, beta: float | None) -> None:
+    """What the default stays clear of."""
+    trials = panels(*FEW[shape], noise=2.0, level=1.0, count=2000, seed=8)
+    assert rejected(RothSantAnna(beta=beta, vcov="neyman"), trials) > 0.09
 
 
 @pytest.mark.calibration

@@ -73,7 +73,7 @@ def test_bacondecomp(id_: str) -> None:
 
 
 def test_diff_diff_by_kind() -> None:
-    """bacon_decompose of diff-diff 3.13.0 with exact weights: never-treated controls, later ones, earlier ones."""
+    """Records dd_bacon_mpdta and dd_bacon_castle5_10 of diff-diff 3.13.0, exact weights: never-treated controls, later, earlier ones."""
     stated = {
         "mpdta": (
             (0.8627744180814885, 0.08330135372970399, 0.05392422818880759),
@@ -91,7 +91,7 @@ def test_diff_diff_by_kind() -> None:
 
 
 def test_the_cohort_that_one_package_loses_is_kept() -> None:
-    """didimputation drops the first wave of mpdta, which has one period before treatment: without it ours says the same."""
+    """didimputation drops the first wave of mpdta, one period before treatment (record imputation_mpdta): without it ours says the same."""
     assert float(Imputation().point(panel("mpdta"))) == pytest.approx(-0.04770991828, abs=1e-10)
     rows = pd.read_csv(data.needed_folder() / "data/did/mpdta.csv").query("`first.treat` != 2004")
     fewer = sw.Trial.from_panel(rows, cluster="countyreal", period="year", outcome="lemp", first_treated="first.treat")

@@ -98,7 +98,7 @@ def test_golden_placebo_errors_lie_within_monte_carlo_error(label: str) -> None:
 
 
 def test_golden_the_studentised_fisher_test_of_staggered() -> None:
-    """`staggered` reports 0 of 999 permutations as extreme as mpdta's effect over its standard error; a p of 0 does not exist."""
+    """Records staggered_mpdta_fisher and staggered_mpdta_fisher_cs: 0 of 999 and of 499 permutations as extreme; there is no p of 0."""
     observed = panel("mpdta", "lemp")
     rows = np.array([[0, 1, 1, 1, 1], [0, 0, 0, 1, 1], [0, 0, 0, 0, 1], [0, 0, 0, 0, 0]])
     which = [int(np.flatnonzero((rows == line).all(1))[0]) for line in observed.treatment]

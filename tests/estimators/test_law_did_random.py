@@ -12,6 +12,7 @@ from swedge.estimators.roth_santanna import RothSantAnna
 from swedge.estimators.synthetic import SyntheticControl, SyntheticDiD
 
 Array = np.ndarray
+CR2 = {"vcov": "CR2", "df": "satterthwaite"}
 DESIGN = sw.Design.stepped_wedge(clusters=4, periods=5)
 ADAPTIVE = [RothSantAnna(), RothSantAnna(aggregate="event", pool="trial"), SyntheticDiD(), SyntheticControl()]
 each = pytest.mark.parametrize("estimator", ADAPTIVE, ids=repr)
@@ -121,9 +122,57 @@ def test_law_results_read_and_draw_like_all_others() -> None:
 
 def test_law_never_treated_clusters_alone_are_not_pooled_for_the_treated() -> None:
     """Four clusters with a date each and twelve comparators: whose covariance is pooled over cohorts is that of the comparators alone."""
-    fit = RothSantAnna(beta=1).fit(trial_of(9, comparators=12))
+    fit = RothSantAnna(beta=1, vcov="neyman").fit(trial_of(9, comparators=12))
     assert "a constant effect taken out: cohorts are small" in fit.summary()
-    assert "Cohorts share one covariance" in RothSantAnna(beta=1, pool="cohorts").fit(trial_of(9, comparators=12)).summary()
+    assert "Cohorts share one covariance" in RothSantAnna(beta=1, vcov="neyman", pool="cohorts").fit(trial_of(9, comparators=12)).summary()
+
+
+def lottery_without_a_design(seed: int, comparators: int = 6) -> sw.Trial:
+    return replace(trial_of(seed, comparators=comparators), design=None)
+
+
+@pytest.mark.parametrize(
+    ("trial", "beta", "stands_for"),
+    [
+        (trial_of(12, comparators=0), None, {"vcov": "neyman", "df": "clusters"}),
+        (trial_of(12, comparators=6), 1, {"vcov": "CR2", "df": "satterthwaite"}),
+        (lottery_without_a_design(12), None, {"vcov": "CR2", "df": "satterthwaite"}),
+        (lottery_without_a_design(12), 1, {"vcov": "CR2", "df": "satterthwaite"}),
+        (lottery_without_a_design(12, comparators=0), None, {"vcov": "CR2", "df": "satterthwaite"}),
+    ],
+    ids=["drawn", "comparators beside a design", "panel", "panel, differences", "panel, all treated"],
+)
+def test_law_the_variance_left_out_is_neymans_where_a_design_drew_all_dates(
+    trial: sw.Trial, beta: float | None, stands_for: dict[str, str]
+) -> None:
+    auto, named = RothSantAnna(beta=beta), RothSantAnna(beta=beta, **stands_for)
+    assert auto.settled(trial) == named
+    fit, same = auto.fit(trial), named.fit(trial)
+    assert [fit.estimate, fit.std_error, fit.df, fit.methods] == [same.estimate, same.std_error, same.df, same.methods]
+    told = any("so the variance is CR2 unless vcov says otherwise" in note for note in fit.notes)
+    assert told == (stands_for["vcov"] == "CR2")
+    assert not any("vcov says otherwise" in note for note in same.notes)
+    assert float(RothSantAnna(beta=beta, vcov="CR2").fit(trial).df) == float(RothSantAnna(beta=beta, **CR2).fit(trial).df)
+
+
+def test_law_neymans_variance_says_whom_it_takes_to_be_as_noisy() -> None:
+    """Where it is pooled with clusters that nobody drew: asked for by name, it is given, and the note counts them."""
+    said = "takes the 6 never-treated clusters to be as noisy as treated ones"
+    for vcov in ("neyman", "adjusted"):
+        assert said in RothSantAnna(vcov=vcov).fit(lottery_without_a_design(13)).summary()
+    assert said in RothSantAnna(beta=1, vcov="neyman").fit(trial_of(13, comparators=6)).summary()
+    for fit in (RothSantAnna().fit(lottery_without_a_design(13)), RothSantAnna().fit(trial_of(13, comparators=0))):
+        assert "to be as noisy" not in fit.summary()
+
+
+def test_law_levels_of_clusters_do_not_swell_the_cluster_robust_error() -> None:
+    """As they grow, the estimated multiple nears 1 and takes them out; cells taken to be uncorrelated made CR2 four times as large."""
+    trial = lottery_without_a_design(14, comparators=12)
+    levels = np.random.default_rng(15).normal(size=(16, 1))
+    plain, apart = (RothSantAnna().fit(of_outcomes(trial, trial.outcome + by * levels)) for by in (0, 100))
+    did = RothSantAnna(beta=1).fit(trial)
+    assert 0.5 < float(apart.std_error / did.std_error) < 1.5
+    assert float(plain.std_error) < 1.5 * float(did.std_error)
 
 
 def test_law_a_panel_without_a_design_is_told_what_is_assumed() -> None:

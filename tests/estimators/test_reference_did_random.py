@@ -8,6 +8,8 @@ import pytest
 from scipy import optimize
 
 import swedge as sw
+from swedge._kernels.linear_robust import WorkingModel
+from swedge._kernels.random_levels import decorrelated
 from swedge._kernels.simplex import simplex_weights
 from swedge.estimators.callaway_santanna import CallawaySantAnna
 from swedge.estimators.roth_santanna import RothSantAnna
@@ -112,7 +114,7 @@ def test_reference_a_stack_chooses_how_to_pool_for_each_replicate() -> None:
     alone = [RothSantAnna(vcov="adjusted", df="normal").fit(t) for t in trials]
     np.testing.assert_allclose(fit.estimate, [a.estimate for a in alone], atol=1e-12)
     np.testing.assert_allclose(fit.std_error, [a.std_error for a in alone], rtol=1e-10)
-    assert sum("pooled" in note for note in fit.notes) == 1
+    assert sum(note.startswith("Cohorts share one covariance") for note in fit.notes) == 1
 
 
 def test_reference_the_efficient_multiple_has_the_least_neyman_variance() -> None:
@@ -132,6 +134,44 @@ def test_reference_beta_1_is_callaway_and_santanna() -> None:
         built = RothSantAnna(beta=1, aggregate=ours).build(trial)
         assert built.terms == other.terms
         np.testing.assert_allclose(built.weights, other.weights, atol=1e-12)
+
+
+def test_reference_rows_that_levels_do_not_correlate() -> None:
+    """With `r` the ratio of variances, ``1 + r 11'`` over the cells of a cluster that are seen; its roots by eigenvalues."""
+    rng = np.random.default_rng(9)
+    seen = rng.random((7, 4)) > 0.2
+    seen[0] = [True, False, False, False]
+    columns = np.stack([*np.broadcast_to(np.eye(4)[:, None], (4, 7, 4)), rng.normal(size=(7, 4))]) * seen
+    y, weights = (rng.normal(size=(7, 4)) + 3 * rng.normal(size=(7, 1))) * seen, rng.normal(size=(2, 7, 4)) * seen
+    model = WorkingModel(columns, np.zeros((7, 4)))
+    x, at = columns.reshape((5, -1)).T, seen.ravel()
+    residual = np.zeros(28)
+    residual[at] = y[seen] - x[at] @ np.linalg.lstsq(x[at], y[seen], rcond=None)[0]
+    residual = residual.reshape((7, 4))
+    means = np.array([row[own].mean() for row, own in zip(residual, seen, strict=True)])
+    count, cells = seen.sum(1), seen.sum()
+    inside = sum(((row[own] - m) ** 2).sum() for row, own, m in zip(residual, seen, means, strict=True)) / (cells - 7 - 4)
+    between = (count * means**2).sum() / 6
+    ratio = (between / inside - 1) / ((cells - (count**2).sum() / cells) / 6)
+    assert ratio > 1
+    found = decorrelated(weights, y, model, seen)
+    for i in range(7):
+        values, vectors = np.linalg.eigh(np.eye(4) + ratio * np.outer(seen[i], seen[i]))
+        root, inverse = (vectors * values**0.5) @ vectors.T, (vectors * values**-0.5) @ vectors.T
+        np.testing.assert_allclose(found[0][:, i], weights[:, i] @ root, atol=1e-12)
+        np.testing.assert_allclose(found[1][i], inverse @ y[i], atol=1e-12)
+        np.testing.assert_allclose(found[2].columns[:, i], columns[:, i] @ inverse, atol=1e-12)
+    np.testing.assert_allclose((found[0] * found[1]).sum((-2, -1)), (weights * y).sum((-2, -1)), rtol=1e-12)
+    np.testing.assert_allclose(decorrelated(weights, np.stack([y, 2 * y]), model, seen)[1], [found[1], 2 * found[1]], atol=1e-12)
+
+
+def test_reference_levels_that_do_not_vary_leave_cells_as_they_are() -> None:
+    y = np.random.default_rng(10).normal(size=(7, 4))
+    model = WorkingModel(np.broadcast_to(np.eye(4)[:, None], (4, 7, 4)), np.zeros((7, 4)))
+    for kept, part in zip(
+        decorrelated(y[None], y - y.mean(1, keepdims=True), model, y < 9)[:2], (y[None], y - y.mean(1, keepdims=True)), strict=True
+    ):
+        np.testing.assert_array_equal(kept, part)
 
 
 # Synthetic controls ----------------------------------------------------------------------------------------------------------------------

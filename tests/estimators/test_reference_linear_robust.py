@@ -24,14 +24,18 @@ def powered(matrix: Array, power: float) -> Array:
     return (vectors * np.where(values > 1e-9, np.abs(values) ** power, 0.0)) @ vectors.T
 
 
-def drawn(clusters: int, periods: int, levels: bool, seed: int = 0) -> tuple[Array, Array, WorkingModel]:
-    """Weights of three effects, outcomes, and a model with staggered treatment; a tenth of the cells are missing."""
+def drawn(clusters: int, periods: int, levels: bool, seed: int = 0, weighed: bool = False) -> tuple[Array, Array, WorkingModel]:
+    """Weights of three effects, outcomes, and a model with staggered treatment; a tenth of the cells are missing.
+
+    `weighed` rows are multiplied by the square roots of weights between 1 and 100.
+    """
     rng = np.random.default_rng(seed)
     seen = (rng.random((clusters, periods)) > 0.1).astype(float)
     arm = np.arange(periods) >= rng.integers(1, periods + 3, (clusters, 1))
     columns = np.stack([*np.broadcast_to(np.eye(periods)[:, None], (periods, clusters, periods)), arm]) * seen
     weights, y = rng.normal(size=(3, clusters, periods)) * seen, rng.normal(size=(clusters, periods)) * seen
-    return weights, y, WorkingModel(columns, seen if levels else 0 * seen)
+    scale = np.sqrt(rng.uniform(1, 100, seen.shape)) if weighed else 1.0
+    return weights, y, WorkingModel(columns * scale, seen * scale if levels else 0 * seen)
 
 
 def by_definition(kind: str, weights: Array, y: Array, model: WorkingModel) -> tuple[Array, Array, Array]:
@@ -56,12 +60,14 @@ def by_definition(kind: str, weights: Array, y: Array, model: WorkingModel) -> t
 
 
 @pytest.mark.parametrize("gram", [kernel.GRAM, 0], ids=["gram", "sums of products"])
-@pytest.mark.parametrize("levels", [True, False])
+@pytest.mark.parametrize(("levels", "weighed"), [(True, False), (False, False), (True, True), (False, True)])
 @pytest.mark.parametrize("kind", ROOT)
 @pytest.mark.parametrize(("clusters", "periods"), [(5, 6), (15, 12), (40, 4)])
-def test_reference_dense(clusters: int, periods: int, kind: str, levels: bool, gram: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reference_dense(
+    clusters: int, periods: int, kind: str, levels: bool, weighed: bool, gram: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(kernel, "GRAM", gram)
-    weights, y, model = drawn(clusters, periods, levels)
+    weights, y, model = drawn(clusters, periods, levels, weighed=weighed)
     found = linear_robust(kind, weights, y, model)
     covariance, df, alone = by_definition(kind, weights, y, model)
     np.testing.assert_allclose(found.covariance, covariance, rtol=1e-9, atol=1e-10 * np.abs(covariance).max())
@@ -103,3 +109,34 @@ def test_reference_a_large_panel() -> None:
     expected = (centred**2).sum((-2, -1))
     np.testing.assert_allclose(np.diag(corrected.covariance), expected, rtol=0.05)
     assert (corrected.df > 10_000).all()
+
+
+@pytest.mark.parametrize("levels", [True, False])
+def test_reference_what_a_working_model_leaves(levels: bool) -> None:
+    """Least squares on the columns and, with levels, one more for each cluster."""
+    _, y, model = drawn(9, 5, levels, weighed=True)
+    own = [np.ravel(np.eye(9)[i][:, None] * model.levels) for i in range(9)]
+    x = np.stack([*model.columns.reshape((len(model.columns), -1)), *own], -1)
+    left = y.ravel() - x @ np.linalg.lstsq(x, y.ravel(), rcond=None)[0]
+    np.testing.assert_allclose(kernel.unexplained(model, y).ravel(), left, atol=1e-12)
+    together = kernel.unexplained(model, np.stack([y, 2 * y]))
+    np.testing.assert_allclose(together.reshape((2, -1)), np.stack([left, 2 * left]), atol=1e-12)
+
+
+def test_reference_clusters_that_cr1_counts() -> None:
+    """Those with weight, or as many as it is told: one without weight has data all the same."""
+    weights, y, model = drawn(8, 5, True)
+    weights[:, 0] = 0
+    plain = linear_robust("CR0", weights, y, model).covariance
+    np.testing.assert_allclose(linear_robust("CR1", weights, y, model).covariance, 7 / 6 * plain, rtol=1e-12)
+    np.testing.assert_allclose(linear_robust("CR1", weights, y, model, np.array(8.0)).covariance, 8 / 7 * plain, rtol=1e-12)
+
+
+def test_reference_residuals_that_mirror_each_other_leave_a_variance_of_0() -> None:
+    """Two clusters with periods and an effect of their own: each pull is 0 but for rounding, and a number for it would be noise."""
+    arm = np.zeros((2, 3))
+    arm[0, 1:], arm[1, 2:] = 1, 1
+    model = WorkingModel(np.stack([*np.broadcast_to(np.eye(3)[:, None], (3, 2, 3)), arm]), np.zeros((2, 3)))
+    own = kernel.unexplained(model._replace(columns=model.columns[:3]), arm)
+    found = linear_robust("CR0", (own / (own**2).sum())[None], np.array([[0.3, 0.1, 0.9], [0.8, 0.2, 0.4]]), model)
+    assert found.covariance == 0

@@ -79,6 +79,7 @@ CASES: list[tuple[str, Callable[[], object], str]] = [
         "la 01",
     ),
     ("no covariate", lambda: choose_comparators(PANEL, covariates=["size"]), "with_cluster_covariates"),
+    ("covariate as text", lambda: choose_comparators(PANEL, covariates="size"), "list of names"),
     ("keep unknown", lambda: with_comparators(PANEL, ["x"]), "no comparators"),
     ("kind", lambda: honest_effect(FIT, "smooth"), "smoothness"),
     ("method", lambda: honest_effect(FIT, method="FLCI"), "conditional"),

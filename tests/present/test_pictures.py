@@ -9,11 +9,13 @@ from typing import Any
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 
 from swedge._present import palette
+from swedge._present.cells import draw_cells
 from swedge._present.forest import draw_forest
 from swedge._present.heatmap import draw_weights
 from swedge._present.power import draw_power_curves
@@ -26,6 +28,7 @@ ARM = np.triu(np.ones((5, 6)), 1)
 NAMES = ("Ash", "Birch", "Cedar", "Dale", "Elm")
 PERIODS = range(1, 7)
 X = np.array([0.9, 0.7, 0.8])
+CELLS = pd.DataFrame({"cluster": ["A", "A", "B", "B"], "period": [1, 2, 1, 2], "treatment": [0, 1, 0, 0], "mean": [0.1, 0.2, None, 0.3]})
 PICTURES: dict[str, Callable[..., Axes]] = {
     "forest": lambda ax=None: draw_forest(
         ["a", "b"], np.array([0.1, np.nan]), np.array([[-np.inf, 0.3], [np.nan, np.nan]]), "log odds ratio", ax=ax
@@ -34,6 +37,7 @@ PICTURES: dict[str, Callable[..., Axes]] = {
     "power": lambda ax=None: draw_power_curves(X, {"CR2": X / 2}, {"CR2": X / 50}, "Odds ratio", ax=ax),
     "reference": lambda ax=None: draw_reference(RNG.normal(size=12), 1.0, 1 / 12, "randomisation", ax=ax),
     "reference of many": lambda ax=None: draw_reference(RNG.normal(size=2520), 1.0, 0.3, "randomisation", ax=ax),
+    "cells": lambda ax=None: draw_cells(CELLS, ax=ax),
     "trajectories": lambda ax=None: draw_trajectories(RNG.normal(size=(5, 6)), ARM, NAMES, PERIODS, ax=ax, comparators=2),
 }
 pictures = pytest.mark.parametrize("draw", PICTURES.values(), ids=PICTURES)
@@ -66,9 +70,10 @@ def test_contract_given_axes_are_drawn_on_and_no_figure_is_made(draw: Callable[.
     assert len(plt.get_fignums()) == 1
 
 
-def test_importing_the_package_does_not_import_matplotlib() -> None:
-    names = "forest, heatmap, palette, power, reference, tables, trajectories, wedge"
-    program = f"import sys; from swedge._present import {names}; sys.exit('matplotlib' in sys.modules)"
+def test_importing_the_package_imports_neither_matplotlib_nor_what_is_optional() -> None:
+    names = "cells, flow, forest, heatmap, page, palette, power, reference, tables, trajectories, wedge, word"
+    heavy = "{'matplotlib', 'docx', 'great_tables'}"
+    program = f"import sys; from swedge._present import {names}; sys.exit(bool({heavy} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", program], check=False, env={"PYTHONPATH": ":".join(sys.path)}).returncode == 0
 
 
@@ -185,3 +190,25 @@ def test_without_treated_cells_there_is_no_legend_and_the_bar_names_the_numbers(
     axes = draw_weights(np.array([[0.1, 0.2]]), np.zeros((1, 2)), ["a"], [1, 2], label="Variance ratio")
     assert axes.get_legend() is None
     assert axes.figure.axes[-1].get_ylabel() == "Variance ratio"
+
+
+def test_cells_are_drawn_as_the_frame_orders_them_with_a_gap_for_what_is_missing() -> None:
+    frame = CELLS.iloc[[3, 2, 1, 0]]
+    axes = draw_cells(frame)
+    assert legend(axes)[:2] == ["B", "A"]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["2", "1"]
+    first = axes.lines[0].get_ydata()
+    np.testing.assert_array_equal(first, [0.3, np.nan])
+
+
+@pytest.mark.parametrize(
+    ("frame", "words"),
+    [
+        (CELLS.rename(columns={"mean": "means"}), "no column 'mean'. Did you mean 'means'"),
+        (pd.concat([CELLS, CELLS.iloc[:1]]), "two rows for A, period 1"),
+        (CELLS.assign(mean="1 to 5"), "not a number everywhere"),
+    ],
+)
+def test_bad_input_cells_that_are_no_table_of_cells_are_refused(frame: pd.DataFrame, words: str) -> None:
+    with pytest.raises(DataError, match=words):
+        draw_cells(frame)

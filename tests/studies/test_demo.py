@@ -7,13 +7,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from swedge._present.report import Caution, Points, Table
 from swedge.design import Allocation
 from swedge.errors import DataError, PlanError
 from swedge.studies import family_safeguarding, read_children
 from swedge.studies.demo import Demo, run_demo
 from swedge.studies.demo.prose import say
 from swedge.studies.demo.words import interval, names, p_in_words
-from swedge.studies.report import Caution, Points, Table
 
 PANEL = "data/dfe/la_year_panel.csv"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
@@ -52,12 +53,17 @@ def new(
 
     files = {PLAN: template(study.value.replace("-", "_")).encode()}
     if study is Template.FAMILY_SAFEGUARDING:
-        from swedge.studies.practice import practice_children
-
-        files[CHILDREN] = practice_children(seed)
+        files[CHILDREN] = _practice(files[PLAN], seed)
     write_new(folder, files)
     made = "\n".join(str(folder / name) for name in files)
     typer.echo(made if quiet else f"{made}\nNext: change {PLAN}, then swedge check")
+
+
+def _practice(plan: bytes, seed: int) -> bytes:
+    """Simulated children of the authorities that a plan names."""
+    from swedge.studies.practice import practice_children
+
+    return practice_children(seed, tomllib.loads(plan.decode())["comparators"]["clusters"])
 
 
 @app.command()
@@ -261,6 +267,7 @@ def locked_beside(path: Path) -> LockedPlan:
         If the file is no lock, or ``plan.toml`` beside it is another plan, naming what differs.
     """
     from swedge.plan import Plan
+    from swedge.plan.registered import require_registered
 
     if path.suffix == ".toml":
         raise PlanError(
@@ -269,5 +276,5 @@ def locked_beside(path: Path) -> LockedPlan:
     locked = Plan.load(path)
     written = path.with_name(path.name.removesuffix(".lock.json") + ".toml")
     if written != path and written.is_file():
-        locked.require_same(Plan.from_toml(written), written.name)
+        require_registered(locked, written)
     return locked

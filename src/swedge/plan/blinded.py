@@ -14,7 +14,7 @@ from swedge.design.validation import seed_number
 from swedge.errors import PlanError
 from swedge.plan.plan import Plan
 from swedge.plan.specs import Outcome, Source
-from swedge.plan.uses import analysed, uses
+from swedge.plan.uses import analysed, kinds_of, outcomes_of
 from swedge.trial.columns import as_numbers, label
 from swedge.trial.trial import exposed
 
@@ -96,11 +96,11 @@ def _differ(one: Array, other: Array) -> bool:
 
 
 def _hidden(plan: Plan, source: Source, frame: pd.DataFrame, drawn: Allocation, seed: np.random.SeedSequence) -> pd.DataFrame:
-    used = dict.fromkeys(use.column for use in uses(plan) if use.source == source.name)
+    used = kinds_of(plan, source.name)
     kept = frame[[name for name in frame.columns if name in used]]
     if source.first_treated is not None:
         return _exchanged(kept, source, np.random.default_rng(seed))
-    parts: list[Source | Outcome] = [source, *(outcome for outcome in plan.outcomes if plan.source_of(outcome) == source)]
+    parts: list[Source | Outcome] = [source, *outcomes_of(plan, source)]
     written = {part.treatment: _treatment(plan, source, part, frame, drawn) for part in reversed(parts) if part.treatment is not None}
     return kept.assign(**written)
 

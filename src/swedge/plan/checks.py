@@ -73,9 +73,9 @@ def _names(plan: Plan) -> None:
         for name in names:
             if part != "columns":
                 _plain(name, (part, name))
-        spelt = [name if part == "columns" else name.casefold() for name in names]
+        spelt = [name.casefold() for name in names]
         repeated = [name for name, plain in zip(names, spelt, strict=True) if spelt.count(plain) > 1]
-        if repeated:
+        if repeated and part != "columns":
             raise Fault((part, repeated[-1]), f"{repeated[-1]!r} names two {part}, capitals apart. Give each a name of its own.")
 
 
@@ -195,12 +195,11 @@ def _periods(plan: Plan) -> None:
 def _dates(plan: Plan) -> None:
     if plan.design.boundaries:
         return
-    for source in plan.sources:
-        if source.date is not None:
-            raise Fault(
-                ("sources", source.name, "date"),
-                "The design has no dates to sort this column by. Name a column of period numbers in period.",
-            )
+    for part in ("sources", "outcomes"):
+        for entry in getattr(plan, part):
+            if entry.date is not None:
+                path = (part, entry.name, "date")
+                raise Fault(path, "The design has no dates to sort this column by. Name a column of period numbers in period.")
 
 
 def _formulas(plan: Plan) -> None:

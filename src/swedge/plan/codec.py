@@ -93,7 +93,7 @@ def decode(content: object, path: Path = (), complete: bool = False) -> Any:
         return content
     name = content.get("kind")
     if not isinstance(name, str):
-        raise Fault(path, f"This table has no kind. Write for example kind = \"FixedEffects\"; kinds are {', '.join(sorted(kinds()))}.")
+        raise Fault(path, f'This table has no kind. Write for example kind = "FixedEffects"; kinds are {", ".join(sorted(kinds()))}.')
     if name == "number":
         return _number(content, path)
     if name not in kinds():
@@ -104,7 +104,7 @@ def decode(content: object, path: Path = (), complete: bool = False) -> Any:
 def _number(content: Mapping[str, Any], path: Path) -> float:
     shown = content.get("value")
     if set(content) != {"kind", "value"} or shown not in ("inf", "-inf"):
-        raise Fault(path, "A table of kind number holds value = \"inf\" or \"-inf\" and nothing else.")
+        raise Fault(path, 'A table of kind number holds value = "inf" or "-inf" and nothing else.')
     return float(shown)
 
 

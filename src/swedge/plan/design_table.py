@@ -42,7 +42,7 @@ def read_design(table: Table) -> Design:
         At what no constructor takes, or what the constructor refuses.
     """
     kind = table.get("kind")
-    if kind not in CONSTRUCTORS:
+    if not isinstance(kind, str) or kind not in CONSTRUCTORS:
         known = ", ".join(CONSTRUCTORS)
         raise Fault((*PATH, "kind"), f"{kind!r:.60} is no kind of design.{nearest(kind, CONSTRUCTORS)} Kinds are {known}.")
     given = {key: value for key, value in table.items() if key not in ("kind", "balance")}
@@ -93,14 +93,18 @@ def _blaming(path: tuple[str, ...], table: Table) -> Iterator[None]:
 
 
 def _named_in(text: str, table: Table) -> tuple[str, ...]:
-    """The key that a message names first, with the key below it."""
-    below = [(key, *deeper) for key, value in table.items() if isinstance(value, Mapping) for deeper in _paths_in(text, value)]
-    here = [(key,) for key in table if place_in(text, key) >= 0]
-    return min((*below, *here), key=lambda keys: (place_in(text, keys[-1]), -len(keys)), default=())
+    """The key that a message names first, by itself or by a key below it, and that key below it."""
+    places = {key: _places(text, key, value) for key, value in table.items()}
+    named = {key: min(found) for key, found in places.items() if found}
+    if not named:
+        return ()
+    key = min(named, key=lambda name: named[name])
+    return (key, *_named_in(text, table[key])) if isinstance(table[key], Mapping) else (key,)
 
 
-def _paths_in(text: str, table: Table) -> list[tuple[str, ...]]:
-    return [(key,) for key in table if place_in(text, key) >= 0]
+def _places(text: str, key: str, value: object) -> list[int]:
+    below = value if isinstance(value, Mapping) else {}
+    return [place for name in (key, *below) if (place := place_in(text, name)) >= 0]
 
 
 def read_rule(table: Table, design: Design, design_table: Table) -> AllocationRule:
@@ -124,13 +128,11 @@ def read_rule(table: Table, design: Design, design_table: Table) -> AllocationRu
 
 def _settled(rule: AllocationRule, design: Design, design_table: Table, path: tuple[str, ...]) -> AllocationRule:
     """The rule with every cluster's sequence in the design's order, where it is known."""
-    with _blaming(path, {"carried_out": rule.carried_out, "sequences": dict(rule.sequences)}):
-        if rule.carried_out:
-            made = design.allocate_dates(design_table["go_live"])
-        elif rule.sequences:
-            made = design.allocate(dict(rule.sequences))
-        else:
-            return rule
+    if not (rule.carried_out or rule.sequences):
+        return rule
+    given = dict(rule.sequences)
+    with _blaming((*path, "carried_out" if rule.carried_out else "sequences"), given):
+        made = design.allocate_dates(design_table["go_live"]) if rule.carried_out else design.allocate(given)
     return AllocationRule(rule.record, rule.carried_out, tuple(zip(design.clusters, made.sequence, strict=True)))
 
 

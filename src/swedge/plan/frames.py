@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import groupby
 from numbers import Real
 from os import PathLike
 from pathlib import Path
@@ -17,14 +16,11 @@ from swedge.plan.plan import Plan
 from swedge.plan.safe_paths import inside
 from swedge.plan.specs import Condition, Source, Value
 from swedge.plan.tables import read_table
-from swedge.plan.uses import ANYTHING, CLUSTER, COVARIATE, Use, analysed, declared, uses
+from swedge.plan.uses import ANYTHING, COVARIATE, Use, analysed, declared, kinds_of, outcomes_of, uses
 from swedge.trial.columns import as_numbers, label
 
 Table = pd.DataFrame | str | PathLike[str]
 Frames = Table | Mapping[str, Table]
-
-ORDER = (CLUSTER, "date", "yes/no", "number", "text", "category", COVARIATE, ANYTHING)
-"""Of a column with several uses, the one that says how it is read from a file: the first."""
 
 FLAGS = {True: ("1", "true", "True"), False: ("0", "false", "False")}
 AMBIGUOUS = "NA"
@@ -87,8 +83,7 @@ def _table(plan: Plan, source: Source, given: Mapping[str, Table], folder: str |
 
 def _kinds(plan: Plan, source: str) -> dict[str, str]:
     """What every column of a table holds. Agreed levels say by their type how they are read, also those of a yes/no."""
-    found = sorted((use for use in uses(plan) if use.source == source), key=lambda use: ORDER.index(use.holds), reverse=True)
-    kinds = {use.column: use.holds for use in found}
+    kinds = kinds_of(plan, source)
     agreed = {name: declared(plan, source, name) for name in kinds}
     return {name: "category" if kind == "yes/no" and (column := agreed[name]) and column.levels else kind for name, kind in kinds.items()}
 
@@ -114,7 +109,7 @@ def check_frames(plan: Plan, frames: Mapping[str, pd.DataFrame]) -> None:
     _check_columns(used, frames)
     for source in plan.sources:
         _check_clusters(plan, source, frames[source.name])
-    _check_holds(plan, used, frames)
+    _check_holds(plan, frames)
 
 
 def _check_tables(plan: Plan, frames: Mapping[str, pd.DataFrame]) -> None:
@@ -137,7 +132,7 @@ def _check_columns(used: Sequence[Use], frames: Mapping[str, pd.DataFrame]) -> N
         told = [f"{use.column!r} in {use.source!r}, for {use.owner}.{nearest(use.column, frames[use.source].columns)}" for use in absent]
         raise DataError(
             f"{counted(len(absent), 'column that the plan uses is', 'columns that the plan uses are')} not in the data: {listing(told)}"
-            " Pass the table that was agreed, or record an amendment of the plan."
+            f"{'.' if len(told) > 3 else ''} Pass the table that was agreed, or record an amendment of the plan."
         )
     twice = [f"{use.column!r} in {use.source!r}" for use in asked if isinstance(frames[use.source][use.column], pd.DataFrame)]
     if twice:
@@ -157,7 +152,7 @@ def _check_clusters(plan: Plan, source: Source, frame: pd.DataFrame) -> None:
         absent = [name for name in names if name not in present]
         if absent:
             raise DataError(
-                f"{counted(len(absent), what + ' has', what + 's have')} no rows in {source.name!r}: {listing(absent)}. Add their data; or,"
+                f"{counted(len(absent), *what)} no rows in {source.name!r}: {listing(absent)}. Add their data; or,"
                 " by an amendment, name them in without of the outcomes that they do not hold."
             )
 
@@ -178,33 +173,36 @@ def _check_known(plan: Plan, source: Source, found: pd.Series) -> None:
         )
 
 
-def _expected(plan: Plan, source: Source) -> Iterator[tuple[list[str], str]]:
-    """Clusters of which some outcome of a table needs rows, and what they are."""
-    own = [outcome for outcome in plan.outcomes if plan.source_of(outcome) == source]
+def _expected(plan: Plan, source: Source) -> Iterator[tuple[list[str], tuple[str, str]]]:
+    """Clusters of which some outcome of a table needs rows, and what to call them."""
+    own = outcomes_of(plan, source)
     without = set.intersection(*(set(outcome.without) for outcome in own)) if own else set()
-    yield [name for name in plan.design.clusters if name not in without], "cluster of the trial"
+    yield [name for name in plan.design.clusters if name not in without], ("cluster of the trial has", "clusters of the trial have")
     compared = [o for analysis in plan.analyses if analysis.comparators for o in analysed(plan, analysis) if o in own]
     needed = set().union(*(set(plan.comparators.clusters) - set(o.without) for o in compared)) if plan.comparators else set()
-    yield sorted(needed), "comparator"
+    yield sorted(needed), ("comparator has", "comparators have")
 
 
-def _check_holds(plan: Plan, used: Sequence[Use], frames: Mapping[str, pd.DataFrame]) -> None:
-    told = []
-    for (source, name), group in groupby(sorted(used), key=lambda use: (use.source, use.column)):
-        column, agreed = frames[source][name], declared(plan, source, name)
-        levels = agreed.levels if agreed else ()
-        kinds = [use.holds for use in group]
-        wrong, expected = _wrong(column, min(kinds, key=ORDER.index), levels)
-        if wrong.any():
-            told.append(
-                f"{name!r} in {source!r} should hold {expected}, and {int(wrong.sum()):,} of {counted(len(column), 'row does', 'rows do')}"
-                f" not ({offending(column[wrong].tolist())})"
-            )
+def _check_holds(plan: Plan, frames: Mapping[str, pd.DataFrame]) -> None:
+    places = [(source, name, kind) for source in plan.names["sources"] for name, kind in kinds_of(plan, source).items()]
+    told = [fault for source, name, kind in places if (fault := _fault(plan, source, frames[source][name], kind))]
     if told:
         raise DataError(
             f"{counted(len(told), 'column does', 'columns do')} not hold what the plan says: {listing(told)}. Correct the data, or record"
             " an amendment of the plan."
         )
+
+
+def _fault(plan: Plan, source: str, column: pd.Series, kind: str) -> str:
+    """What a column should hold and how many rows do not; nothing where all do."""
+    agreed = declared(plan, source, str(column.name))
+    wrong, expected = _wrong(column, kind, agreed.levels if agreed else ())
+    if not wrong.any():
+        return ""
+    return (
+        f"{column.name!r} in {source!r} should hold {expected}, and {int(wrong.sum()):,} of {counted(len(column), 'row does', 'rows do')}"
+        f" not ({offending(column[wrong].tolist())})"
+    )
 
 
 def _wrong(column: pd.Series, kind: str, levels: tuple[Value, ...]) -> tuple[NDArray[np.bool_], str]:

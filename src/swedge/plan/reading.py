@@ -113,7 +113,8 @@ def dotted(path: tuple[str, ...]) -> str:
     >>> dotted(("columns", "age group", "holds"))
     'columns."age group".holds'
     """
-    return ".".join(key if _BARE.fullmatch(key) else json.dumps(key[:40], ensure_ascii=True) for key in path)
+    short = [key if len(key) <= 60 else f"{key[:57]}..." for key in path]
+    return ".".join(key if _BARE.fullmatch(key) else json.dumps(key, ensure_ascii=True) for key in short)
 
 
 def _text(path: Path) -> str:

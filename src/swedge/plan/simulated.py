@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,29 +12,27 @@ from numpy.typing import NDArray
 
 from swedge.design.validation import seed_number, whole
 from swedge.errors import PlanError
-from swedge.plan.frames import ORDER, alike
+from swedge.plan.frames import alike
 from swedge.plan.plan import Plan
-from swedge.plan.simulated_outcomes import DIGITS, Places, draw_outcome
+from swedge.plan.simulated_outcomes import DIGITS, draw_outcome
+from swedge.plan.simulated_rows import Rows
 from swedge.plan.specs import Condition, Outcome, Source, Value
-from swedge.plan.uses import COVARIATE, analysed, covariates_of, declared, rule_of, uses
-from swedge.trial.trial import exposed
+from swedge.plan.uses import COVARIATE, analysed, covariates_of, declared, kinds_of, outcomes_of, rule_of
 
 Array = NDArray[np.float64]
-Index = NDArray[np.intp]
 Flags = NDArray[np.bool_]
 
 SIZE, MOST = 100, 300
-SPREAD = 0.2
-"""Rows a cell: where no power calculation gives them, the most that one may, and by what share cells differ."""
+"""Rows a cell: where no power calculation gives them, and the most that one may."""
 
 LACKING, GAPS = 0.3, 0.03
 """Shares of rows for which an outcome does not exist, where it asks for other columns, and of missing covariates."""
 
-COMPLETE = 2
-"""Rows of each cell, for each population, in which nothing is missing, so that even small tables can be analysed."""
+FIRST_DAY, DAYS = np.datetime64("2000-01-01"), 3652
+"""Of dates by which nobody is placed, such as a date of birth."""
 
 LEVELS = ("a", "b", "c")
-GROUP = (5, 31)
+"""Of a category whose levels were not agreed."""
 
 
 def simulate_frames(plan: Plan, seed: int, size: int | None = None) -> dict[str, pd.DataFrame]:
@@ -92,167 +89,60 @@ class _Simulation:
 
     def frame(self) -> pd.DataFrame:
         """The table: where rows belong, then what is known of people, then outcomes, then what is missing."""
-        columns = dict(self._structure())
+        columns = dict(self._rows.structure())
         self._add_outcomes(columns)
         self._add_others(columns)
         for number, conditions in enumerate(self._populations):
-            self._meet(columns, conditions, self._slot == number)
+            self._meet(columns, conditions, self._rows.slot == number)
         for name, blank in self._gaps(columns):
             columns[name] = columns[name].mask(blank)
-        return pd.DataFrame({use: columns[use] for use in self._names})
+        return pd.DataFrame({name: columns[name] for name in self._kinds})
 
     @cached_property
-    def _names(self) -> list[str]:
-        return list(dict.fromkeys(use.column for use in uses(self.plan) if use.source == self.source.name))
+    def _kinds(self) -> dict[str, str]:
+        return kinds_of(self.plan, self.source.name)
 
     @cached_property
     def _outcomes(self) -> list[Outcome]:
-        return [outcome for outcome in self.plan.outcomes if self.plan.source_of(outcome) == self.source]
+        return outcomes_of(self.plan, self.source)
 
     @cached_property
-    def _clusters(self) -> tuple[str, ...]:
-        beside = self.plan.comparators
-        return (*self.plan.design.clusters, *(() if beside is None else beside.clusters))
-
-    @property
-    def _is_panel(self) -> bool:
-        return self.source.first_treated is not None
-
-    @property
-    def _is_cohort(self) -> bool:
-        return any(outcome.individual is not None for outcome in self._outcomes)
-
-    # Where rows belong
-
-    @cached_property
-    def _counts(self) -> Index:
-        """Rows of each cell ``(I, T)``."""
-        shape = len(self._clusters), self.plan.design.n_periods
-        if self._is_panel:
-            return np.ones(shape, dtype=np.intp)
-        low, high = max(2, round(self.people * (1 - SPREAD))), max(2, round(self.people * (1 + SPREAD)))
-        least = len(self._populations) + 1
-        drawn = np.maximum(self.rng.integers(low, high + 1, (shape[0], 1) if self._is_cohort else shape), least)
-        return np.broadcast_to(drawn, shape).astype(np.intp)
-
-    @cached_property
-    def _places(self) -> Places:
-        counts = self._counts
-        cell = np.repeat(np.arange(counts.size), counts.ravel())
-        cluster, period = np.divmod(cell, counts.shape[1])
-        unit = np.arange(len(cell))
-        if self._is_panel:
-            unit = cluster
-        elif self._is_cohort:
-            unit = np.concatenate([[0], np.cumsum(counts[:, 0])])[cluster] + self._number_in_cell(cell)
-        size = np.full(len(cell), float(self.people if self._is_panel else 1))
-        return Places(cluster, period, unit, size, self._is_panel, self._is_cohort)
-
-    @staticmethod
-    def _number_in_cell(cell: Index) -> Index:
-        return np.arange(len(cell)) - np.searchsorted(cell, cell)
-
-    @cached_property
-    def _place(self) -> Index:
-        """Number of a row in its cell, of an individual in its cluster."""
-        places = self._places
-        return self._number_in_cell(places.cluster * self.plan.design.n_periods + places.period)
-
-    @cached_property
-    def _slot(self) -> Index:
-        """Which population's conditions a row is made to meet; the last number is none. Clusters of a panel take turns."""
-        kinds = len(self._populations)
-        return self._places.cluster % max(kinds, 1) if self._is_panel else self._place % (kinds + 1)
-
-    @cached_property
-    def _spared(self) -> Flags:
-        """Rows in which nothing is missing."""
-        return self._place < COMPLETE * (len(self._populations) + 1)
-
-    def _structure(self) -> Iterator[tuple[str, pd.Series]]:
-        """Columns of the source and of outcomes that say where, when, who and under which treatment."""
-        yield self.source.cluster, pd.Series(np.array(self._clusters)[self._places.cluster], dtype="str")
-        yield from self._times(self.source)
-        if self.source.first_treated is not None:
-            yield self.source.first_treated, pd.Series(self._first_treated[self._places.cluster])
-        for outcome in self._outcomes:
-            yield from self._times(outcome)
-            if outcome.individual is not None:
-                yield outcome.individual, pd.Series(self._place + 1)
-
-    def _times(self, part: Source | Outcome) -> Iterator[tuple[str, pd.Series]]:
-        if part.date is not None:
-            yield part.date, self._dates()
-        if part.period is not None:
-            yield part.period, pd.Series(self._places.period + 1)
-        if part.treatment is not None:
-            yield part.treatment, pd.Series(self._treatment[self._places.cluster, self._places.period])
-
-    def _dates(self) -> pd.Series:
-        """A day of each row's period."""
-        if not self.plan.design.boundaries:
-            raise PlanError("An outcome is dated, and the design has no dates. Name a column of period numbers in its period.")
-        edges = np.array(self.plan.design.boundaries, dtype="datetime64[D]")
-        start, days = edges[:-1][self._places.period], np.diff(edges).astype(np.int64)[self._places.period]
-        return pd.Series((start + self.rng.integers(0, days)).astype("datetime64[s]"))
-
-    @cached_property
-    def _exposed(self) -> tuple[Array, NDArray[np.int64]]:
-        assert self.plan.allocation is not None
-        return exposed(self.plan.allocation, len(self._clusters) - self.plan.design.n_clusters)
-
-    @property
-    def _treatment(self) -> Array:
-        """As allocated ``(I, T)``; where the design leaves a cell out, whether the cluster has crossed over."""
-        treatment, exposure = self._exposed
-        return np.where(np.isnan(treatment), exposure > 0, treatment)
-
-    @property
-    def _first_treated(self) -> Array:
-        """First treated period from 1 ``(I,)``; nan for never."""
-        treated = self._exposed[1] > 0
-        return np.where(treated.any(1), treated.argmax(1) + 1.0, np.nan)
+    def _rows(self) -> Rows:
+        return Rows(self.plan, self.source, self.people, len(self._populations), self.rng)
 
     # Outcomes
 
     def _add_outcomes(self, columns: dict[str, pd.Series]) -> None:
         for outcome in self._outcomes:
-            places = self._places if outcome.size is None else replace(self._places, size=self._size(columns, outcome.size))
+            places = self._rows.places if outcome.size is None else replace(self._rows.places, size=self._size(columns, outcome.size))
             if outcome.column not in columns:
                 drawn = draw_outcome(outcome, places, self.rng)
                 columns.update({name: pd.Series(values) for name, values in drawn.items()})
 
     def _size(self, columns: dict[str, pd.Series], name: str) -> Array:
-        """How many individuals each row stands for: about as many as a cell has, in a panel."""
         if name not in columns:
-            low, high = (round(self.people * (1 - SPREAD)), round(self.people * (1 + SPREAD)) + 1) if self._is_panel else GROUP
-            columns[name] = pd.Series(self.rng.integers(low, high, len(self._places.unit)))
+            columns[name] = pd.Series(self._rows.group_sizes())
         return columns[name].to_numpy(dtype=float)
 
     # What is known of people
 
     def _add_others(self, columns: dict[str, pd.Series]) -> None:
-        kinds = {use.column: use.holds for use in sorted(self._uses, key=lambda use: ORDER.index(use.holds), reverse=True)}
-        for name in self._names:
+        for name, kind in self._kinds.items():
             if name not in columns:
-                columns[name] = self._other(name, kinds[name])
-
-    @property
-    def _uses(self) -> list[Any]:
-        return [use for use in uses(self.plan) if use.source == self.source.name]
+                columns[name] = self._other(name, kind)
 
     def _other(self, name: str, kind: str) -> pd.Series:
         """A column of people: the same for every row of one."""
-        units, pool = int(self._places.unit.max()) + 1, self._pool(name, kind)
+        units, pool = self._rows.units, self._pool(name, kind)
         if pool:
             drawn = _plain([pool[k] for k in self.rng.integers(len(pool), size=units)], kind)
         elif kind == "date":
-            drawn = self._dates().iloc[:units]
+            drawn = pd.Series((FIRST_DAY + self.rng.integers(0, DAYS, units)).astype("datetime64[s]"))
         elif kind in ("number", COVARIATE):
             drawn = pd.Series(np.round(self.rng.standard_normal(units), DIGITS))
         else:
             drawn = pd.Series(["text"] * units, dtype="str")
-        return drawn.iloc[self._places.unit].reset_index(drop=True)
+        return drawn.iloc[self._rows.places.unit].reset_index(drop=True)
 
     def _pool(self, name: str, kind: str) -> tuple[Value, ...]:
         """Values to draw from; none where they are numbers, dates or text that nobody asks for by value."""
@@ -301,7 +191,7 @@ class _Simulation:
                     f"A population and an outcome ask {name!r} for values that exclude each other, so nobody meets both. Correct one."
                 )
             allowed = [value for value in self._pool(name, "") if alike([value], allowed)] or allowed
-            drawn = self.rng.integers(len(allowed), size=int(self._places.unit.max()) + 1)[self._places.unit]
+            drawn = self.rng.integers(len(allowed), size=self._rows.units)[self._rows.places.unit]
             wanted = _plain([allowed[k] for k in drawn], "date" if columns[name].dtype.kind == "M" else "")
             same = columns[name].dtype == wanted.dtype
             columns[name] = wanted.where(rows, columns[name]) if same else wanted.astype(object).where(rows, columns[name]).infer_objects()
@@ -323,12 +213,12 @@ class _Simulation:
 
     def _some(self, share: float) -> Flags:
         """A share of people, none of those who are spared."""
-        units = int(self._places.unit.max()) + 1
-        return np.asarray((self.rng.random(units) < share)[self._places.unit] & ~self._spared)
+        units = self._rows.units
+        return np.asarray((self.rng.random(units) < share)[self._rows.places.unit] & ~self._rows.spared)
 
     def _absent(self, outcome: Outcome, lacking: dict[str, Flags]) -> Flags:
         """Rows that an outcome does not exist for."""
-        without = np.isin(np.array(self._clusters)[self._places.cluster], outcome.without)
+        without = np.isin(np.array(self._rows.clusters)[self._rows.places.cluster], outcome.without)
         return np.asarray(np.logical_or.reduce([without, *(lacking[name] for name in outcome.requires if name in lacking)]))
 
     @cached_property

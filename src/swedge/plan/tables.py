@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -67,22 +68,25 @@ def _csv(path: Path, holds: Mapping[str, str]) -> pd.DataFrame:
 def _texts(path: Path) -> pd.DataFrame:
     """The head and the rows, nothing but text."""
     try:
-        table = pd.read_csv(path, header=None, dtype=object, keep_default_na=False, na_values=[], encoding="utf-8-sig")
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = [row for row in csv.reader(file, strict=True) if row]
     except UnicodeDecodeError:
         raise DataError(f"{path.name!r} is not in UTF-8. Save it as 'CSV UTF-8'.") from None
-    except pd.errors.EmptyDataError:
-        raise DataError(f"{path.name!r} is empty. Pass a file with a head of column names and one row an individual.") from None
-    except pd.errors.ParserError:
+    except csv.Error:
+        raise DataError(f"{path.name!r} cannot be split into values: a quote is never closed, or stands alone. Write it again.") from None
+    if not rows:
+        raise DataError(f"{path.name!r} is empty. Pass a file with a first line of column names and one row an individual.")
+    _check_lengths(path, rows)
+    return pd.DataFrame(rows, dtype=object)
+
+
+def _check_lengths(path: Path, rows: list[list[str]]) -> None:
+    wrong = sum(len(row) != len(rows[0]) for row in rows)
+    if wrong:
         raise DataError(
-            f"{path.name!r} has rows with more values than its first line has column names. Quote text that holds a comma."
-        ) from None
-    short = int(table.isna().any(axis=1).sum())
-    if short:
-        raise DataError(
-            f"{counted(short, 'row', 'rows')} of {path.name!r} {'has' if short == 1 else 'have'} fewer values than the first line"
-            " has column names. The file may have been cut short: write it again."
+            f"{counted(wrong, 'row', 'rows')} of {path.name!r} {'has' if wrong == 1 else 'have'} more or fewer values than the first line"
+            " has column names. Quote text that holds a comma; if the file was cut short, write it again."
         )
-    return table
 
 
 READERS: dict[str, Callable[[Path, Mapping[str, str]], pd.DataFrame]] = {".csv": _csv, ".txt": _csv, ".parquet": _parquet}

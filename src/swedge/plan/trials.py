@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 import pandas as pd
 
 from swedge.design import Allocation
-from swedge.errors import DataError
+from swedge.errors import DataError, listing
 from swedge.estimate import Estimate, Estimator
 from swedge.estimators import Duration
-from swedge.inference import missing_data_analysis, without_periods
+from swedge.inference import missing_data_analysis
 from swedge.inference.missing import with_indicators
 from swedge.plan.frames import select
 from swedge.plan.plan import Plan
@@ -84,7 +84,7 @@ class Sample:
         frame = self.frame
         names = frame[self.source.cluster].map(label)
         mine = names.isin([*self._clusters])
-        inside = mine & select(frame, self.population.where)
+        inside = mine & select(frame, self.population.where) & ~self._in_periods_left_out(frame)
         exists = inside & select(frame, self.outcome.where) & frame[list(self.outcome.requires)].notna().all(axis=1)
         known = exists & frame[self._needed].notna().all(axis=1)
         complete = known & frame[self._covariate_columns].notna().all(axis=1)
@@ -96,6 +96,22 @@ class Sample:
             "the outcome is known": known,
             "covariates are known": complete,
         }
+
+    def _in_periods_left_out(self, frame: pd.DataFrame) -> pd.Series[bool]:
+        """Rows of the periods that the analysis leaves out."""
+        gone, where = self.analysis.without_periods, self._place
+        if not gone:
+            return pd.Series(False, index=frame.index)
+        if where["period"] is not None:
+            return frame[where["period"]].isin(gone)
+        known = frame[where["date"]].notna()
+        period = self.allocation.design.period_of(frame.loc[known, where["date"]]) + 1
+        return known & pd.Series(period, index=frame.index[known]).isin(gone).reindex(frame.index, fill_value=False)
+
+    @property
+    def _empty(self) -> str:
+        """What is done about cells without rows: there are some where periods were left out."""
+        return "keep" if self.analysis.without_periods else "raise"
 
     @property
     def _clusters(self) -> tuple[str, ...]:
@@ -150,8 +166,8 @@ class Sample:
             If the rows cannot be the plan's trial.
         """
         made = self._panel() if self.source.first_treated else self._duration() if self.outcome.family == "duration" else self._cells()
-        gone = [made.periods[period - 1] for period in self.analysis.without_periods]
-        return without_periods(made, gone) if gone else made
+        gone = self.analysis.without_periods
+        return replace(made, notes=(*made.notes, f"Left out by choice: period {listing(gone, 12)}.")) if gone else made
 
     def _panel(self) -> Trial:
         source, outcome = self.source, self.outcome
@@ -181,6 +197,7 @@ class Sample:
             covariates=self.covariates,
             comparators=self.comparators,
             missing="raise" if self.rule == "refuse" else "drop",
+            empty=self._empty,
             **self._place,
         )
 
@@ -198,6 +215,7 @@ class Sample:
             individual=outcome.individual,
             comparators=self.comparators,
             missing="raise" if self.rule == "refuse" else "drop",
+            empty=self._empty,
             **self._place,
         )
 
@@ -223,6 +241,7 @@ class Sample:
             comparators=self.comparators,
             methods=(IMPUTED,),
             imputation=self.plan.missing.imputation,
+            empty=self._empty,
             **self._place,
         )
         return found.estimates[IMPUTED]

@@ -17,6 +17,9 @@ COVARIATE = "covariate"
 """What a column holds by its place in the plan, where that is none of the kinds that a person may agree: ``C(name)`` and conditions take
 anything, a bare name in a formula is a number unless it is text."""
 
+ORDER = (CLUSTER, "date", "yes/no", "number", "text", "category", COVARIATE, ANYTHING)
+"""Of a column with several uses, the first of these says how it is read and what is checked."""
+
 
 class Use(NamedTuple):
     """A column of a table, what it has to hold there, and which part of the plan uses it."""
@@ -40,6 +43,14 @@ def uses(plan: Plan) -> tuple[Use, ...]:
     found += [use for analysis in plan.analyses for use in _of_analysis(plan, analysis)]
     held = {(use.source, use.column) for use in found}
     return tuple(dict.fromkeys([*found, *(use for column in plan.columns for use in _of_column(plan, column, held))]))
+
+
+def kinds_of(plan: Plan, source: str) -> dict[str, str]:
+    """Every column of a table that a plan uses, in order, and what it holds."""
+    found = [use for use in uses(plan) if use.source == source]
+    kinds = dict.fromkeys((use.column for use in found), ANYTHING)
+    kinds.update((use.column, use.holds) for use in sorted(found, key=lambda use: ORDER.index(use.holds), reverse=True))
+    return kinds
 
 
 def _of_source(source: Source) -> Iterator[Use]:
@@ -86,6 +97,11 @@ def _of_column(plan: Plan, column: Column, held: set[tuple[str, str]]) -> Iterat
 def analysed(plan: Plan, analysis: Analysis) -> list[Outcome]:
     """Outcomes of an analysis."""
     return [plan.outcome(name) for name in analysis.outcomes or plan.names["outcomes"]]
+
+
+def outcomes_of(plan: Plan, source: Source) -> list[Outcome]:
+    """Outcomes that a table holds."""
+    return [outcome for outcome in plan.outcomes if plan.source_of(outcome) == source]
 
 
 def rule_of(plan: Plan, analysis: Analysis) -> str:

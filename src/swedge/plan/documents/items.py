@@ -34,7 +34,10 @@ PRINCIPLES = "Statistical principles"
 POPULATION = "Trial population"
 ANALYSIS = "Analysis"
 
-GUIDANCE = "Gamble C, Krishan A, Stocken D, et al (2017). Guidelines for the content of statistical analysis plans in clinical trials. JAMA 318, 2337-2343."
+GUIDANCE = (
+    "Gamble C, Krishan A, Stocken D, et al (2017). Guidelines for the content of statistical analysis plans in"
+    " clinical trials. JAMA 318, 2337-2343."
+)
 
 SAP_ITEMS = (
     Item("1a", ADMINISTRATION, "Title", "the trial's full title and its acronym", "title"),
@@ -46,7 +49,13 @@ SAP_ITEMS = (
     Item("4c", ADMINISTRATION, "Timing of revisions", "when, against unblinding and interim looks", "revision_timing"),
     Item("5", ADMINISTRATION, "Roles", "who contributed, from where, and as what", "roles"),
     Item("6a", ADMINISTRATION, "Signature of the author", "name and date of who wrote it", "signature_author"),
-    Item("6b", ADMINISTRATION, "Signature of the senior statistician", "name and date of the statistician in charge", "signature_statistician"),
+    Item(
+        "6b",
+        ADMINISTRATION,
+        "Signature of the senior statistician",
+        "name and date of the statistician in charge",
+        "signature_statistician",
+    ),
     Item("6c", ADMINISTRATION, "Signature of the chief investigator", "name and date of who leads the trial", "signature_investigator"),
     Item("7", INTRODUCTION, "Background", "the research question and why the trial is done", "background"),
     Item("8", INTRODUCTION, "Objectives", "objectives or hypotheses, one by one", "objectives"),

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from swedge._present.escape import one_line
-from swedge._present.tables import is_missing
+from swedge._present.tables import format_p, is_missing
 from swedge.estimate import SCALES
 from swedge.plan.plan import Plan
 from swedge.plan.specs import Outcome
@@ -86,13 +86,13 @@ def drawn(text: Any, width: int = 0) -> str:
     return ("\n".join(textwrap.wrap(plain, width)) if width else plain).replace("$", r"\$")
 
 
-def slug(text: str) -> str:
-    """A text as part of a file name.
+def shown_p(p: float) -> str:
+    """A p value with its sign.
 
-    >>> slug("../Looked after?")
-    'looked-after'
+    >>> shown_p(0.25), shown_p(0.0002)
+    ('p = .2500', 'p < .001')
     """
-    return re.sub(r"[^a-z0-9_]+", "-", text.lower()).strip("-")[:60] or "unnamed"
+    return f"p = {format_p(p)}".replace("= <", "< ")
 
 
 def of(frame: pd.DataFrame, **values: str) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""The statistical analysis plan as a document: every item of the guidance, filled where the plan knows and marked where a person must write."""
+"""The statistical analysis plan: every item of the guidance, filled where the plan knows, marked where a person must write."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 FILLS = sap_design.FILLS | sap_analysis.FILLS
 SECTIONS = tuple(dict.fromkeys(item.section for item in SAP_ITEMS))
 DEVIATIONS = (
-    "Deviations of the analysis: the run compares what it did with what is registered here. Every amendment, every registered fit or test that"
+    "Deviations of the analysis: the run compares what it did with what is registered here. Every amendment,"
+    " every registered fit or test that"
     " was not run or failed, every one that was run and is not registered, and every package of another version is listed in the report. An"
     " analysis that is not in this plan is exploratory, whatever it finds."
 )
@@ -105,7 +106,9 @@ def _data(plan: Plan) -> Section:
     blocks: list[Block] = [Table(pd.DataFrame([_source(entry) for entry in plan.sources]), "The tables that the trial receives.")]
     words = tuple(sentence(f"{entry.name}: {entry.words}") for entry in plan.sources if entry.words)
     blocks += [Points(words)] if words else []
-    blocks += [Table(_columns(plan), "The columns as agreed.")] if plan.columns else ["No columns were agreed beside those that analyses name."]
+    blocks += (
+        [Table(_columns(plan), "The columns as agreed.")] if plan.columns else ["No columns were agreed beside those that analyses name."]
+    )
     return Section("The data", tuple(blocks))
 
 

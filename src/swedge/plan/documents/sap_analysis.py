@@ -22,7 +22,9 @@ MEASURES = {
     "gaussian": "continuous; effects are differences of means",
     "poisson": "a count; effects on the scale of the link (log rate ratios under log)",
     "fractional": "a share; effects on the scale of the link (log odds ratios under logit)",
-    "duration": "a duration; effects are differences of restricted means",
+    "duration": (
+        "a duration, as pseudo-observations of the restricted mean (Kaplan-Meier within cluster-periods); effects are differences of it"
+    ),
 }
 RULES = {
     "refuse": "missing values are refused: the analysis does not run while there are any",
@@ -41,7 +43,8 @@ METHODS = {
     "maxT": "the step-down p of the largest statistic under the allocations that the design permits (maxT)",
 }
 STAGES = (
-    "rows read, in the clusters of the outcome, in the population, for which the outcome exists, with a known outcome, and with known covariates"
+    "rows read, in the clusters of the outcome, in the population, for which the outcome exists, with a known"
+    " outcome, and with known covariates"
 )
 
 
@@ -58,7 +61,8 @@ def multiplicity(facts: Facts) -> Known:
     outcomes = joined(plan.outcome(name).label for name in rule.outcomes) if rule.outcomes else "every secondary outcome"
     whose = f"the test {plan.test(rule.test).label}" if rule.test else "the estimator's own test"
     words = (
-        f"p values of {outcomes} in {plan.analysis(rule.analysis).label}, by {plan.estimator(rule.estimator).label} and {whose}, are one family,"
+        f"p values of {outcomes} in {plan.analysis(rule.analysis).label}, by {plan.estimator(rule.estimator).label}"
+        f" and {whose}, are one family,"
         f" adjusted by {METHODS[rule.method]}. p values outside the family are not adjusted."
     )
     return Known((f"{words} {sentence(rule.words)}".strip(),))
@@ -67,7 +71,9 @@ def multiplicity(facts: Facts) -> Known:
 def intervals(facts: Facts) -> Known:
     """Item 18."""
     level = percent(facts.plan.level)
-    return Known((f"Every estimate has a {level} interval. A test that cannot give one at this level offers the highest level that it can give.",))
+    return Known(
+        (f"Every estimate has a {level} interval. A test that cannot give one at this level offers the highest level that it can give.",)
+    )
 
 
 def populations(facts: Facts) -> Known:
@@ -82,7 +88,12 @@ def populations(facts: Facts) -> Known:
 
 def recruitment(facts: Facts) -> Known:
     """Item 23."""
-    return Known((f"The flow diagram counts, for each outcome, population and cluster, {STAGES}. Counts of 1 to 5 are suppressed in what is released.",))
+    return Known(
+        (
+            f"The flow diagram counts, for each outcome, population and cluster, {STAGES}. Counts of 1 to"
+            " 5 are suppressed in what is released.",
+        )
+    )
 
 
 def outcomes(facts: Facts) -> Known:
@@ -109,39 +120,36 @@ def derivation(facts: Facts) -> Known:
 
 def _derived(o: Outcome) -> list[str]:
     flag = f"{o.event} says that the event happened" if o.event else f"{o.censored} says that it was censored"
-    said = {
-        o.words: sentence(o.words),
-        o.horizon: f"Time up to {number(o.horizon or 0)}{f' {o.unit}' if o.unit else ''}, where it is cut; {flag}.",
-        o.where: f"Only rows where {conditions(o.where)}.",
-        o.requires: f"It does not exist for rows without a value of {joined(o.requires)}, which are counted and not missing.",
-        o.date: f"Placed in its period by {o.date}.",
-        o.period: f"Placed in its period by the period number {o.period}.",
-        o.treatment: f"Its own record of treatment, {o.treatment}, is checked against the allocation.",
-        o.size: f"Each row stands for {o.size} individuals.",
-        o.individual: f"{o.individual} names the individual, who may be seen in several periods.",
-        o.without: f"Not held by {joined(o.without)}, whose rows are not read.",
-        o.expected: f"Rehearsals simulate a mean of {number(o.expected or 0)} under control.",
-        o.sd: f"Rehearsals simulate a standard deviation of {number(o.sd or 0)}.",
-    }
-    return [words for value, words in said.items() if value is not None and value not in ("", ())]
+    said = (
+        (o.words, sentence(o.words)),
+        (o.horizon, f"Time up to {number(o.horizon or 0)}{f' {o.unit}' if o.unit else ''}, where it is cut; {flag}."),
+        (o.where, f"Only rows where {conditions(o.where)}."),
+        (o.requires, f"It does not exist for rows without a value of {joined(o.requires)}, which are counted and not missing."),
+        (o.date, f"Placed in its period by {o.date}."),
+        (o.period, f"Placed in its period by the period number {o.period}."),
+        (o.treatment, f"Its own record of treatment, {o.treatment}, is checked against the allocation."),
+        (o.size, f"Each row stands for {o.size} individuals."),
+        (o.individual, f"{o.individual} names the individual, who may be seen in several periods."),
+        (o.without, f"Not held by {joined(o.without)}, whose rows are not read."),
+        (o.expected, f"Rehearsals simulate a mean of {number(o.expected or 0)} under control."),
+        (o.sd, f"Rehearsals simulate a standard deviation of {number(o.sd or 0)}."),
+    )
+    return [words for value, words in said if value is not None and value not in ("", ())]
 
 
 def methods(facts: Facts) -> Known:
     """Item 27a."""
     plan = facts.plan
-    models = [Points(tuple(_model(plan, name) for name in _used(plan, "estimators"))), *_warned(plan)]
-    tests = [Points(tuple(f"{plan.test(n).label} ({n}): {in_words(plan.test(n).test)}" for n in _used(plan, "tests")))] if plan.tests else []
+    models = [Points(tuple(_model(plan, name) for name in plan.names["estimators"])), *_warned(plan)]
+    tests = [Points(tuple(f"{plan.test(n).label} ({n}): {in_words(plan.test(n).test)}" for n in plan.names["tests"]))] if plan.tests else []
     paragraphs = [block for analysis in plan.analyses if analysis.part == "main" for block in analysis_blocks(plan, analysis)]
     notation = (
-        "Notation: i is the cluster, j the period, k the individual; X_ij is 1 (or the treated part) where cluster i is treated in period j; g is"
-        " the link; β_j are period effects, α_i fixed and u_i, v_ij random effects of clusters and cluster-periods; θ is the treatment effect."
+        "Notation: i is the cluster, j the period, k the individual; X_ij is 1 (or the treated part) where"
+        " cluster i is treated in period j; g is"
+        " the link; β_j are period effects, α_i fixed and u_i, v_ij random effects of clusters and cluster-periods;"
+        " θ is the treatment effect."
     )
     return Known((notation, *models, *tests, *paragraphs))
-
-
-def _used(plan: Plan, part: str) -> tuple[str, ...]:
-    """Names of estimators or tests, in the plan's order; those that no analysis uses are registered all the same."""
-    return plan.names[part]
 
 
 def _model(plan: Plan, name: str) -> str:
@@ -163,7 +171,8 @@ def analysis_blocks(plan: Plan, analysis: Analysis) -> list[Block]:
     tests = f" Tests, beside the estimators' own: {joined(plan.test(name).label for name in analysis.tests)}." if analysis.tests else ""
     words = (
         f"{analysis.label} ({analysis.name}, {analysis.part}): {joined(o.label for o in found)} in {who}, by {by}.{tests}"
-        f" {_covariates_in_words(analysis)} Missing data: {RULES[rule_of(plan, analysis)]}.{_left_out(plan, analysis)} {sentence(analysis.words)}"
+        f" {_covariates_in_words(analysis)} Missing data: {RULES[rule_of(plan, analysis)]}.{_left_out(plan, analysis)}"
+        f" {sentence(analysis.words)}"
     )
     return [words.strip(), *(block for name in analysis.tests for block in _attainable(plan, analysis, plan.test(name)))]
 
@@ -176,9 +185,13 @@ def _covariates_in_words(analysis: Analysis) -> str:
 
 def _left_out(plan: Plan, analysis: Analysis) -> str:
     said = [
-        f"Never-treated comparators ({len(plan.comparators.clusters)} clusters) stand beside the trial's." if analysis.comparators and plan.comparators else "",
+        f"Never-treated comparators ({len(plan.comparators.clusters)} clusters) stand beside the trial's."
+        if analysis.comparators and plan.comparators
+        else "",
         f"Left out: {joined(analysis.without_clusters)}." if analysis.without_clusters else "",
-        f"Left out: period{'s' * (len(analysis.without_periods) > 1)} {joined(analysis.without_periods)}." if analysis.without_periods else "",
+        f"Left out: period{'s' * (len(analysis.without_periods) > 1)} {joined(analysis.without_periods)}."
+        if analysis.without_periods
+        else "",
     ]
     return "".join(f" {text}" for text in said if text)
 
@@ -192,8 +205,8 @@ def _attainable(plan: Plan, analysis: Analysis, entry: PlannedTest) -> list[Bloc
 
 
 def _bound(plan: Plan, label: str, labels: Iterable[str], p: float) -> Block:
-    words = f"{label}, {joined(labels)}: the smallest p that this test can give is {format_p(p)}."
-    return words if p <= plan.alpha else Caution(f"{words} It cannot reject at {percent(plan.alpha)}: {offer(p, plan.alpha)}")
+    words = f"{label}, {joined(labels)}: p of this test cannot be below {format_p(p)}."
+    return words if p <= plan.alpha else Caution(f"{words} It can never reject at {percent(plan.alpha)}: {offer(p, plan.alpha)}")
 
 
 def smallest_attainable(plan: Plan, analysis: Analysis, outcome: Outcome, test: object) -> float:
@@ -227,7 +240,11 @@ def subgroups(facts: Facts) -> Known:
     """Item 27f."""
     plan = facts.plan
     grouped = [entry.label for entry in plan.estimators if isinstance(getattr(entry.estimator, "effect", None), ByGroup)]
-    split = [f"{a.label}: {joined(plan.population(n).label for n in a.populations)}" for a in plan.analyses if set(a.populations) - {plan.populations[0].name}]
+    split = [
+        f"{a.label}: {joined(plan.population(n).label for n in a.populations)}"
+        for a in plan.analyses
+        if set(a.populations) - {plan.populations[0].name}
+    ]
     if not grouped and not split:
         return Known(("No analysis of subgroups is registered.",))
     words = f"Effects that differ between groups of clusters: {joined(grouped)}." if grouped else "No effect by subgroup is registered."

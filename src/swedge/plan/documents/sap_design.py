@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from swedge.plan.lock import Amendment
 
 
+ELSEWHERE = "[To be written: how and by whom the lot was drawn, as it was not drawn here (text.randomisation)]"
+
+
 def title(facts: Facts) -> Known:
     """Item 1a."""
     return Known((f"Statistical analysis plan. {facts.plan.title}",))
@@ -86,7 +89,10 @@ def design(facts: Facts) -> Known:
     what = "clusters" if plan.allocation else "sequences"
     count = drawn.n_clusters if plan.allocation else drawn.n_sequences
     alt = f"Grid of {count} {what} by {drawn.n_periods} periods, coloured by treatment."
-    blocks: list[Block] = [design_in_words(drawn), Table(_sequences(drawn), "The sequences, numbered from 0. In a period 0 is control and 1 treated; – is not observed.")]
+    blocks: list[Block] = [
+        design_in_words(drawn),
+        Table(_sequences(drawn), "The sequences, numbered from 0. In a period 0 is control and 1 treated; – is not observed."),
+    ]
     blocks += [Table(_periods(drawn), "The periods.")] if drawn.boundaries else []
     blocks += [Picture.of(picture.plot(), alt, "The schedule. Periods are as wide as they are long.")]
     return Known(tuple(blocks))
@@ -124,7 +130,8 @@ def randomisation(facts: Facts) -> Known:
     plan = facts.plan
     constraint = _constraint(plan.design)
     blocks = [lot_in_words(plan.design), *constraint, *_allocated(plan), *_smallest(plan)]
-    return Known(tuple(blocks))
+    elsewhere = plan.allocation is not None and not _drawn(plan.allocation)
+    return Known(tuple(blocks), (ELSEWHERE,) if elsewhere else ())
 
 
 def lot_in_words(drawn: Design) -> str:
@@ -158,7 +165,7 @@ def _allocated(plan: Plan) -> list[Block]:
     record = f"The audit record of the allocation is {rule.record}."
     if allocation is None:
         return [" ".join(filter(None, (how, told, record, "The allocation is not on record yet.")))]
-    return [" ".join(filter(None, (how, told, _drawn(allocation), record))), Table(_who(allocation), "The allocation carried out.")]
+    return [" ".join(filter(None, (how, told, _drawn(allocation), record))), Table(carried_out(allocation), "The allocation carried out.")]
 
 
 def _drawn(allocation: Allocation) -> str:
@@ -168,7 +175,8 @@ def _drawn(allocation: Allocation) -> str:
     return f"The allocation was drawn with seed {draw.seed}: number {draw.index} of the list (generator {draw.generator})."
 
 
-def _who(allocation: Allocation) -> pd.DataFrame:
+def carried_out(allocation: Allocation) -> pd.DataFrame:
+    """Who goes live when: ``cluster, sequence, go_live``, a date or a period as text."""
     frame = allocation.calendar()
     dates = frame["go_live"].astype(str) if allocation.design.boundaries else frame["go_live"].map("period {}".format)
     return frame.assign(go_live=dates)
@@ -188,7 +196,9 @@ def offer(smallest: float, alpha: float) -> str:
     >>> offer(1 / 12, 0.05)
     'its 95% interval is infinite, and the highest level at which it gives a finite one is 91.7%.'
     """
-    return f"its {percent(1 - alpha)} interval is infinite, and the highest level at which it gives a finite one is {percent(1 - smallest)}."
+    return (
+        f"its {percent(1 - alpha)} interval is infinite, and the highest level at which it gives a finite one is {percent(1 - smallest)}."
+    )
 
 
 def sample_size(facts: Facts) -> Known:
@@ -222,7 +232,9 @@ def _by_simulation(plan: Plan, case: PowerBySimulation) -> str:
 
 def framework(facts: Facts) -> Known:
     """Item 12."""
-    return Known(("Every comparison is of intervention with control, and every test a two-sided one of no effect (superiority framework).",))
+    return Known(
+        ("Every comparison is of intervention with control, and every test a two-sided one of no effect (superiority framework).",)
+    )
 
 
 def outcome_timing(facts: Facts) -> Known:

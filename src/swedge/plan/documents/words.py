@@ -16,7 +16,7 @@ from swedge.plan.documents.words_tests import TESTS
 
 ENOUGH_CLUSTERS = 40
 WORDS = ESTIMATORS | TESTS | ASSUMPTIONS
-SOURCE = re.compile(r"(?<=\.) (?=(?:de |van )?[A-Z][\w'’-]+ [A-Z]{1,3}(?:, [^().]+)? \(\d{4}\)\.)")
+SOURCE = re.compile(r"(?<=\.) (?=(?:de |van )?[A-Z][\w'-]+ [A-Z]{1,3}(?:, [^().]+)? \(\d{4}\)\.)")
 """Between two sources of a docstring: the next one begins with names and a year in brackets."""
 
 __all__ = ["WORDS", "cautions", "formula", "in_words", "known", "references", "smallest_p"]
@@ -58,7 +58,8 @@ def known(spec: Any, clusters: int) -> str:
     if clusters >= ENOUGH_CLUSTERS or not isinstance(spec, FixedEffects) or spec.vcov != "CR2" or spec.df_method != "satterthwaite":
         return ""
     return (
-        "In simulated trials with five clusters this test kept close to its nominal level, also when clusters drifted apart, and paid for it in"
+        "In simulated trials with five clusters this test kept close to its nominal level, also when clusters"
+        " drifted apart, and paid for it in"
         " power (swedge.studies.size_table)."
     )
 
@@ -70,7 +71,10 @@ def _of_fixed(spec: Any) -> str:
             " cluster and is independent between periods."
         )
     if isinstance(spec, FixedEffects) and (spec.vcov in ("CR0", "CR1", "model") or spec.df == "normal"):
-        return "these standard errors are too small, and the test rejects a true null too often. Read CR2 with Satterthwaite degrees of freedom beside it."
+        return (
+            "these standard errors are too small, and the test rejects a true null too often. Read CR2 with Satterthwaite"
+            " degrees of freedom beside it."
+        )
     return ""
 
 
@@ -79,8 +83,10 @@ def _of_mixed(spec: Any) -> str:
         return ""
     if "cluster_period" not in spec.correlation.structure().effects:
         return (
-            "this test holds its size only if all clusters share one secular trend exactly, as the model has no cluster-by-period term: with noise"
-            " between cluster-periods it rejected a true null in 9% to 27% of simulated trials with a binary outcome and five clusters, where 5%"
+            "this test holds its size only if all clusters share one secular trend exactly, as the model"
+            " has no cluster-by-period term: with noise"
+            " between cluster-periods it rejected a true null in 9% to 27% of simulated trials with a binary"
+            " outcome and five clusters, where 5%"
             " are allowed (swedge.studies.size_table). It must not be read alone."
         )
     if spec.df == "normal" or spec.vcov in ("CR0", "CR1"):
@@ -124,7 +130,8 @@ def references(spec: Any) -> tuple[str, ...]:
     if not is_dataclass(spec):
         return ()
     parts = [source for field in fields(spec) for source in references(getattr(spec, field.name))]
-    return tuple(dict.fromkeys([*_documented(type(spec)), *parts]))
+    kind: type = type(spec)
+    return tuple(dict.fromkeys([*_documented(kind), *parts]))
 
 
 @cache

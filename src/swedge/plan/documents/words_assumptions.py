@@ -67,7 +67,10 @@ def random_effects(c: a.RandomEffects) -> str:
     """Standard deviations one by one."""
     there = [f"{words} {given(getattr(c, name))}" for name, words in EFFECTS.items() if name != "residual" and getattr(c, name) != 0]
     there += [f"residuals {number(c.residual)}"] if c.residual is not None else []
-    ties = {"treatment_corr": "correlation of a cluster's treatment effect with its level", "autocorrelation": "of cluster-period effects one step apart"}
+    ties = {
+        "treatment_corr": "correlation of a cluster's treatment effect with its level",
+        "autocorrelation": "of cluster-period effects one step apart",
+    }
     tied = [f"{words} {given(getattr(c, name))}" for name, words in ties.items() if getattr(c, name) != 0]
     return f"random effects with standard deviations: {'; '.join([*(there or ['none']), *tied])}"
 
@@ -75,7 +78,11 @@ def random_effects(c: a.RandomEffects) -> str:
 def structure(c: a.Structure) -> str:
     """Random effects by name."""
     corr = ", the treatment effect correlated with the cluster's level" if c.correlated else ""
-    decay = {"none": "", "cluster_period": ", cluster-period effects autocorrelated", "all": ", cluster-period effects and residuals autocorrelated"}
+    decay = {
+        "none": "",
+        "cluster_period": ", cluster-period effects autocorrelated",
+        "all": ", cluster-period effects and residuals autocorrelated",
+    }
     return f"random effects for {joined(EFFECTS.get(name, name) for name in c.effects)}{corr}{decay[c.decay]}"
 
 
@@ -147,10 +154,11 @@ def scenario(truth: Scenario) -> str:
 def imputation(how: MultipleImputation) -> str:
     """Multiple imputation."""
     also = f" Auxiliary columns: {joined(how.auxiliary)}." if how.auxiliary else ""
+    rounds = counted(how.burn_in, "round", "rounds")
     return (
-        f"Multiple imputation by chained equations: {how.imputations} completed data sets, each after {counted(how.burn_in, "round", "rounds")}, categories from"
-        f" logistic regressions and numbers by predictive mean matching with {how.donors} donors (seed {how.seed}), pooled by Rubin's rules."
-        f"{also} It assumes that values are missing at random given the columns used."
+        f"Multiple imputation by chained equations: {how.imputations} completed data sets, each after {rounds}, categories from logistic"
+        f" regressions and numbers by predictive mean matching with {how.donors} donors (seed {how.seed}), pooled by Rubin's rules.{also}"
+        " It assumes that values are missing at random given the columns used."
     )
 
 

@@ -12,8 +12,13 @@ from swedge.plan.documents.words_assumptions import ASSUMPTIONS, periods
 
 ERRORS = {
     "model": "model-based standard errors",
-    "overdispersed": "model-based standard errors scaled by the Pearson chi-square of the cells over its degrees of freedom (never reduced, but for shares)",
-    "auto": "Neyman's conservative standard errors where a design drew the dates and no comparators are analysed, else CR2 cluster-robust ones,",
+    "overdispersed": (
+        "model-based standard errors scaled by the Pearson chi-square of the cells over its degrees of freedom"
+        " (never reduced, but for shares)"
+    ),
+    "auto": (
+        "Neyman's conservative standard errors where a design drew the dates and no comparators are analysed, else CR2 cluster-robust ones,"
+    ),
     "influence": "the published standard errors from influence functions",
     "saturated": "the saturated regression's clustered standard errors",
     "neyman": "conservative standard errors over random timing (Neyman)",
@@ -86,7 +91,8 @@ def _link(link: str | None) -> str:
 def fixed(spec: e.FixedEffects) -> str:
     """Regression with fixed effects."""
     return (
-        "Regression of individual outcomes on fixed effects of clusters and periods and on treatment, with the canonical link of the outcome's"
+        "Regression of individual outcomes on fixed effects of clusters and periods and on treatment, with"
+        " the canonical link of the outcome's"
         f" family; treatment has {effect(spec)}; {uncertainty(spec)}."
     )
 
@@ -96,7 +102,8 @@ def mixed(spec: e.MixedModel) -> str:
     likelihood = "restricted maximum likelihood" if spec.reml else "full maximum likelihood"
     points = "Laplace's approximation" if spec.quadrature == 1 else f"adaptive Gauss-Hermite quadrature with {spec.quadrature} points"
     return (
-        f"Mixed model with fixed effects of periods, {effect(spec)}, and {about(spec.correlation)}; {_link(spec.link)}; fitted by {likelihood}"
+        f"Mixed model with fixed effects of periods, {effect(spec)}, and {about(spec.correlation)}; {_link(spec.link)};"
+        f" fitted by {likelihood}"
         f" (Gaussian outcomes) or by {points} (binary and count outcomes); {uncertainty(spec)}."
     )
 
@@ -109,7 +116,8 @@ def gee(spec: e.GEE) -> str:
         "pairs": "pairs of individuals' residuals",
     }[spec.moments]
     return (
-        f"Marginal regression (GEE) on fixed effects of periods and {effect(spec)}, with {_link(spec.link)} and as working correlation that of"
+        f"Marginal regression (GEE) on fixed effects of periods and {effect(spec)}, with {_link(spec.link)}"
+        " and as working correlation that of"
         f" {about(spec.correlation)}, what is estimated of it coming from {moments}; {uncertainty(spec)}."
     )
 
@@ -137,9 +145,13 @@ def within(spec: e.WithinPeriod) -> str:
 
 def callaway(spec: e.CallawaySantAnna) -> str:
     """Group-time effects."""
-    base = {"varying": "the period before (before treatment) or the last one before treatment (after it)", "universal": "the last period before treatment"}
+    base = {
+        "varying": "the period before (before treatment) or the last one before treatment (after it)",
+        "universal": "the last period before treatment",
+    }
     parts = [
-        f"Effects of each group in each period against {CONTROLS[spec.controls]} (Callaway and Sant'Anna), changes being from {base[spec.base]}",
+        f"Effects of each group in each period against {CONTROLS[spec.controls]} (Callaway and Sant'Anna),"
+        f" changes being from {base[spec.base]}",
         AVERAGES[spec.aggregate],
         f"anticipation of {periods(spec.anticipation)} allowed" if spec.anticipation else "",
         f"groups observed for at least {periods(spec.balance)} after their first treated one" if spec.balance is not None else "",
@@ -206,7 +218,9 @@ def roth(spec: e.RothSantAnna) -> str:
         "cohorts": "covariances pooled over cohorts",
         "trial": "covariances pooled over all clusters",
     }[spec.pool]
-    opening = f"Difference in means after treatment minus {beta} the difference before, against {CONTROLS[spec.controls]}, for random timing"
+    opening = (
+        f"Difference in means after treatment minus {beta} the difference before, against {CONTROLS[spec.controls]}, for random timing"
+    )
     return _clauses([f"{opening} (Roth and Sant'Anna)", AVERAGES[spec.aggregate], pool, uncertainty(spec)])
 
 
@@ -232,7 +246,9 @@ def switcher_comparison(spec: e.SwitcherComparison) -> str:
 
 def switchers(spec: e.Switchers) -> str:
     """Changes since the last untreated period."""
-    effects = "all periods since the switch that have controls" if spec.effects is None else f"the first {periods(spec.effects)} since the switch"
+    effects = (
+        "all periods since the switch that have controls" if spec.effects is None else f"the first {periods(spec.effects)} since the switch"
+    )
     before = f"with {periods(spec.placebos)} before it as placebos" if spec.placebos else ""
     opening = f"Change of clusters since their last untreated period against clusters not treated by then, over {effects}"
     return _clauses([f"{opening} (de Chaisemartin and D'Haultfoeuille)", before, uncertainty(spec)])
@@ -264,8 +280,12 @@ ESTIMATORS: dict[type, Callable[[Any], str]] = {
     e.SunAbraham: sun,
     e.SwitcherComparison: switcher_comparison,
     e.Switchers: switchers,
-    e.SyntheticControl: _synthetic("Treated clusters against a weighted average of never-treated ones that coincided with them before (synthetic control)"),
-    e.SyntheticDiD: _synthetic("Difference-in-differences against a weighted average of never-treated clusters and earlier periods (synthetic DiD)"),
+    e.SyntheticControl: _synthetic(
+        "Treated clusters against a weighted average of never-treated ones that coincided with them before (synthetic control)"
+    ),
+    e.SyntheticDiD: _synthetic(
+        "Difference-in-differences against a weighted average of never-treated clusters and earlier periods (synthetic DiD)"
+    ),
 }
 """A function for each class of estimator that a plan may name."""
 

@@ -11,7 +11,11 @@ from swedge.estimate import WaldTest
 
 
 def _draws(draws: int | None, all_of: str, rule: str) -> str:
-    return f"all {all_of} are tried where there are no more than {rule}, and 9,999 drawn otherwise" if draws is None else f"{draws:,} {all_of} (or all, if there are no more)"
+    return (
+        f"all {all_of} are tried where there are no more than {rule}, and 9,999 drawn otherwise"
+        if draws is None
+        else f"{draws:,} {all_of} (or all, if there are no more)"
+    )
 
 
 def _interval(test: Any, what: str = "the effects not rejected") -> str:
@@ -26,8 +30,8 @@ def randomisation(test: i.RandomisationTest) -> str:
     statistic = {"estimate": "the estimate", "t": "the estimate over its standard error"}[test.statistic]
     return (
         f"Randomisation test of no effect: {statistic} under the allocation carried out is compared with what it would have been under the"
-        f" allocations that the design permits; {_draws(test.draws, 'permitted allocations', '20,000')} (seed {test.seed}). With all of them p"
-        f" is their share at least as extreme, so it cannot be below 1 over their number; {_interval(test)}."
+        f" allocations that the design permits; {_draws(test.draws, 'permitted allocations', '20,000')} (seed {test.seed}). Over all of"
+        f" them p is the share that is at least as extreme, and so not below 1 over their number; {_interval(test)}."
     )
 
 
@@ -37,7 +41,8 @@ def wild(test: i.WildBootstrapTest) -> str:
     residuals = "under no effect (restricted)" if test.restricted else "at the estimate (unrestricted)"
     statistic = {"t": "the estimate over its CR1 standard error", "estimate": "the estimate"}[test.statistic]
     return (
-        f"Wild cluster bootstrap test of no effect: each cluster's residuals {residuals} are multiplied by one weight ({weights}); the statistic"
+        f"Wild cluster bootstrap test of no effect: each cluster's residuals {residuals} are multiplied by"
+        f" one weight ({weights}); the statistic"
         f" is {statistic}; {_draws(test.draws, 'different samples', '65,536')} (seed {test.seed}); {_interval(test)}."
     )
 
@@ -55,7 +60,8 @@ def parametric_bootstrap(test: i.ParametricBootstrapTest) -> str:
     """Trials drawn from the null model."""
     return (
         "Parametric bootstrap test of no effect: the likelihood ratio is compared with its distribution in"
-        f" {test.draws:,} trials drawn from the model fitted without an effect (seed {test.seed}); {_interval(test)}. A drawn trial that cannot be"
+        f" {test.draws:,} trials drawn from the model fitted without an effect (seed {test.seed}); {_interval(test)}."
+        " A drawn trial that cannot be"
         " fitted counts as more extreme."
     )
 
@@ -89,14 +95,18 @@ def jackknife(test: i.JackknifeTest) -> str:
     """Leave one cluster out."""
     centre = {"estimate": "the whole trial's estimate", "mean": "their own mean"}[test.centre]
     return (
-        f"Jackknife test of no effect: the standard error comes from estimates without each cluster in turn, measured from {centre}, with t on"
+        "Jackknife test of no effect: the standard error comes from estimates without each cluster in turn,"
+        f" measured from {centre}, with t on"
         f" clusters minus 1 degrees of freedom and a {percent(test.level)} interval."
     )
 
 
 def wald(test: WaldTest) -> str:
     """The estimator's own."""
-    return f"The estimator's own two-sided test: the estimate over its standard error, with its degrees of freedom and its {percent(test.level)} interval."
+    return (
+        "The estimator's own two-sided test: the estimate over its standard error, with its degrees of freedom"
+        f" and its {percent(test.level)} interval."
+    )
 
 
 TESTS: dict[type, Callable[[Any], str]] = {

@@ -12,8 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from swedge._present.page import report_html, save_report
+from swedge._present.plain import report_text
+from swedge._present.report import CAUTION, Caution, Picture, Points, Results, Section, Table, suppress_small
 from swedge.errors import DataError
-from swedge.studies.report import CAUTION, Caution, Picture, Points, Section, Table, report_html, report_text, save_report, suppress_small
 
 TABLE = pd.DataFrame({"la": ["A", "B", "C"], "plans": [3, 0, 40], "risk": [0.03, 0.0, 0.4]})
 VOID = {"meta", "img"}
@@ -42,6 +44,11 @@ class Page(html.parser.HTMLParser):
 
     def all(self, tag: str) -> list[dict[str, str | None]]:
         return [attrs for name, attrs in self.tags if name == tag]
+
+
+RESULTS = pd.DataFrame(
+    {"term": ["<b>"], "estimate": [0.0123], "conf_low": [-0.01], "conf_high": [0.03], "p_value": [0.2], "status": ["singular"]}
+)
 
 
 def picture() -> Picture:
@@ -172,3 +179,23 @@ def test_law_no_small_count_survives(counts: list[int]) -> None:
 def test_the_caution_says_what_is_left_to_do() -> None:
     for words in ("total", "percentage", "another table", "second count"):
         assert words in CAUTION
+
+
+def test_results_are_a_table_with_notes_below_in_page_and_text() -> None:
+    block = [Section("Results", (Results(RESULTS, "Primary."),))]
+    page = Page(report_html("Title", block))
+    assert [len(page.all(tag)) for tag in ("table", "sup")] == [1, 2]
+    for shown in (page.text, report_text(block)):
+        for words in ("Primary.", "<b>", "0.0123 (-0.0100 to 0.0300)", ".2000", "Singular. A variance component"):
+            assert words in shown
+
+
+def test_a_shell_of_results_has_no_numbers() -> None:
+    page = Page(report_html("Title", [Section("Results", (Results(RESULTS[["term"]], "Primary.", shell=True),))]))
+    assert "0.0123" not in page.text
+    assert "Estimate (interval)" in page.text
+
+
+def test_bad_input_results_that_cannot_be_shaped_are_refused_where_they_are_made() -> None:
+    with pytest.raises(DataError, match="no column 'p_value'"):
+        Results(RESULTS.drop(columns="p_value"), "Primary.")

@@ -1,0 +1,161 @@
+"""The flow of clusters and rows through the trial, as a diagram and as a table."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from swedge._present.flow import Arm, Flow, Stage, draw_flow
+from swedge._present.report import Picture
+from swedge._present.wedge import STATES
+from swedge.errors import PlanError, counted
+from swedge.plan.documents.figures import grid
+from swedge.plan.documents.naming import label_in, of
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from swedge.plan.report import Report
+
+HIDDEN = "*"
+"""In the place of a count that is suppressed."""
+SUPPRESSED = "suppressed"
+TRANSITION, UNSEEN = STATES.index("Transition"), STATES.index("Not observed")
+
+KEPT = {
+    "rows read": "{n} read",
+    "in the clusters of this outcome": "{n} in clusters with this outcome",
+    "in the population": "{n} in the population ({population})",
+    "the outcome exists": "{n} for which the outcome exists",
+    "the outcome is known": "{n} with a known outcome",
+    "covariates are known": "{n} with known covariates",
+}
+LEFT = {
+    "in the clusters of this outcome": "{n} in other clusters",
+    "in the population": "{n} outside the population",
+    "the outcome exists": "{n} for which it does not exist",
+    "the outcome is known": "{n} with a missing outcome",
+    "covariates are known": "{n} with a missing covariate",
+}
+"""What became of rows at a step, in words."""
+
+
+def flow_of(report: Report, outcome: str, population: str, ax: Axes | None = None) -> Axes:
+    """The flow diagram of an outcome in a population: steps from the rows read, then individuals of every cluster and period.
+
+    Parameters
+    ----------
+    report : Report
+    outcome, population : str
+        Names.
+    ax : Axes, optional
+        Axes to draw on; new ones by default.
+
+    Raises
+    ------
+    PlanError
+        If the report has no flow of them.
+    """
+    return draw_flow(_diagram(report, outcome, population), ax)
+
+
+def flow_picture(report: Report, outcome: str, population: str) -> Picture:
+    """The flow diagram, with what is left out said."""
+    made, plan = _diagram(report, outcome, population), report.locked.plan
+    hidden = any(HIDDEN in arm.counts for arm in made.arms)
+    told = f" {HIDDEN} stands for a cell with a small count, which is suppressed." if hidden else ""
+    who = f"{plan.outcome(outcome).label}, {label_in(plan, 'populations', population)}"
+    steps = "; ".join(stage.text for stage in made.stages)
+    alt = f"Flow diagram: {steps}. Below, {len(made.arms)} clusters over {len(made.periods)} periods with the individuals of each cell."
+    return Picture.of(
+        draw_flow(made),
+        alt,
+        f"{who}: flow of rows, and individuals of each cluster and period in the first analysis that reads them.{told}",
+    )
+
+
+def _diagram(report: Report, outcome: str, population: str) -> Flow:
+    flow = of(report.flow, outcome=outcome, population=population)
+    if not len(flow):
+        raise PlanError(f"The report has no flow of {outcome!r:.60} in population {population!r:.60}.")
+    cells = of(report.cells, outcome=outcome, population=population)
+    own = [name for name in flow["cluster"].unique() if name in report.locked.plan.design.clusters]
+    arms = _arms(report, cells, own) if len(cells) else _planned_arms(report, own)
+    periods = [str(period) for period in cells["period"].unique()] or [str(k) for k in range(1, report.locked.plan.design.n_periods + 1)]
+    first = Stage(f"{counted(len(own), 'cluster', 'clusters')} randomised") if own else Stage("No cluster randomised")
+    return Flow((first, *_stages(report, flow, population)), tuple(arms), tuple(periods))
+
+
+def _stages(report: Report, flow: pd.DataFrame, population: str) -> list[Stage]:
+    """Boxes of the steps at which rows were lost, after that of the rows read."""
+    totals = _totals(flow)
+    steps = [(str(stage), *totals[stage]) for stage in totals]
+    texts = {"population": label_in(report.locked.plan, "populations", population)}
+    first = Stage(KEPT.get(steps[0][0], "{n}: " + steps[0][0]).format(n=_rows(*steps[0][1:]), **texts))
+    return [first, *(_stage(was, now, texts) for was, now in pairwise(steps) if was[1:] != now[1:] or not now[2])]
+
+
+def _totals(flow: pd.DataFrame) -> dict[Any, tuple[float, bool]]:
+    """Rows of all clusters after each step, as far as they are shown, and whether all are."""
+    groups = flow.groupby("stage", sort=False)
+    return {stage: (float(rows["rows"].sum()), not rows["suppressed"].astype(bool).any()) for stage, rows in groups}
+
+
+def _rows(total: float, whole: bool) -> str:
+    return ("" if whole else "at least ") + counted(int(total), "row", "rows")
+
+
+def _stage(was: tuple[str, float, bool], now: tuple[str, float, bool], texts: dict[str, str]) -> Stage:
+    kept = KEPT.get(now[0], "{n}: " + now[0]).format(n=_rows(*now[1:]), **texts)
+    lost = counted(int(was[1] - now[1]), "row", "rows") if was[2] and now[2] else "a suppressed number of rows"
+    return Stage(kept, (LEFT.get(now[0], "{n} left out").format(n=lost),))
+
+
+def _arms(report: Report, cells: pd.DataFrame, own: list[str]) -> list[Arm]:
+    wide = {name: grid(cells, name) for name in ("treatment", "n", "suppressed")}
+    order = [str(name) for name in report.locked.allocation.calendar()["cluster"] if name in own and name in wide["n"].index]
+    return [_arm(report, name, *(wide[part].loc[name].tolist() for part in wide)) for name in order]
+
+
+def _arm(report: Report, name: str, treatment: list[Any], n: list[Any], hidden: list[Any]) -> Arm:
+    counts = [HIDDEN if small is True else "0" if np.isnan(count) else f"{count:,.0f}" for count, small in zip(n, hidden, strict=True)]
+    analysed = "" if HIDDEN in counts else f"{np.nansum(np.asarray(n, dtype=float)):,.0f}"
+    return Arm(name, "", _states(report, name, treatment), tuple(counts), analysed=analysed)
+
+
+def _states(report: Report, name: str, treatment: list[Any]) -> tuple[str, ...]:
+    """States of a cluster's periods by the treatment that was analysed; what is not observed may be a transition."""
+    design, allocation = report.locked.plan.design, report.locked.allocation
+    planned = design._states[allocation.sequence[design.clusters.index(name)]].tolist()
+    planned = planned if len(planned) == len(treatment) else [UNSEEN] * len(treatment)
+    known = {0.0: "Control", 1.0: "Treated"}
+    unseen = [STATES[TRANSITION if state == TRANSITION else UNSEEN] for state in planned]
+    return tuple(
+        gap if value is None or np.isnan(value) else known.get(value, "Treated in part")
+        for value, gap in zip(treatment, unseen, strict=True)
+    )
+
+
+def _planned_arms(report: Report, own: list[str]) -> list[Arm]:
+    """The registered schedule without counts, where the data could not be made a trial."""
+    design, allocation = report.locked.plan.design, report.locked.allocation
+    order = [str(name) for name in allocation.calendar()["cluster"] if name in own]
+    states = {name: design._states[allocation.sequence[design.clusters.index(name)]] for name in order}
+    return [Arm(name, "", tuple(STATES[k] for k in states[name]), ("–",) * design.n_periods) for name in order]
+
+
+def flow_table(report: Report, outcome: str, population: str) -> pd.DataFrame:
+    """Rows of each cluster after each step, one column a step; a total is suppressed with any of its parts."""
+    flow = of(report.flow, outcome=outcome, population=population)
+    shown = flow.assign(
+        rows=[SUPPRESSED if hidden else f"{rows:,.0f}" for rows, hidden in zip(flow["rows"], flow["suppressed"].astype(bool), strict=True)]
+    )
+    wide = shown.pivot(index="cluster", columns="stage", values="rows").reindex(  # noqa: PD010
+        index=flow["cluster"].unique(), columns=flow["stage"].unique()
+    )
+    totals = {stage: f"{total:,.0f}" if whole else SUPPRESSED for stage, (total, whole) in _totals(flow).items()}
+    frame = pd.concat([wide, pd.DataFrame([totals], index=["All clusters"])])
+    return frame.rename_axis("cluster").reset_index()

@@ -1,0 +1,252 @@
+"""The report: what was planned, what was done, what was found, and how to find it again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from swedge._present.escape import one_line
+from swedge._present.plain import report_text
+from swedge._present.report import CAUTION, Block, Caution, Picture, Points, Results, Section, Table
+from swedge.errors import counted
+from swedge.plan.documents import figures, flow_figure
+from swedge.plan.documents import results_tables as tables
+from swedge.plan.documents.again import commands
+from swedge.plan.documents.consort import consort_sections
+from swedge.plan.documents.methods import methods_paragraph
+from swedge.plan.documents.naming import label_in, of, primary_of
+from swedge.plan.documents.results_words import bounded, in_words, what_was_done
+from swedge.plan.specs import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+
+    from swedge.plan.report import Report
+
+NOT_A_RESULT = "None of its numbers is a result of the trial."
+UNLIMITED = "inf stands for no finite limit: no effect on that side can be rejected at this level."
+
+
+def report_title(report: Report) -> str:
+    """The title of every document of a report, which says what is no result."""
+    title = one_line(report.locked.plan.title)
+    return f"{report.purpose.capitalize()}: {title}" if report.purpose else title
+
+
+def report_sections(report: Report) -> list[Section]:
+    """The report, section by section; what the report does not hold has no section, and what failed stands in its place.
+
+    Parameters
+    ----------
+    report : Report
+
+    Returns
+    -------
+    list of Section
+        Texts of the plan are data: no renderer may read markup in them. In a report that is no result every caption says so.
+    """
+    parts = [
+        in_short(report),
+        _the_plan(report),
+        _deviations(report),
+        _flow(report),
+        *_primary(report),
+        *_others(report, "secondary", "Secondary outcomes"),
+        *_others(report, "exploratory", "Exploratory outcomes"),
+        *_further(report, "sensitivity", "Sensitivity analyses"),
+        *_further(report, "supplementary", "Supplementary analyses"),
+        _failures(report),
+        _notes(report),
+        _methods(report),
+        *consort_sections(report.locked.plan, report),
+        _versions(report),
+        _again(report),
+        *([_release()] if report.release else []),
+    ]
+    return [_marked(part, report.purpose) for part in parts] if report.purpose else parts
+
+
+def _marked(section: Section, purpose: str) -> Section:
+    """A section whose captions say that it holds no results."""
+    said = f" ({purpose.capitalize()}: no result.)"
+    blocks = (replace(b, caption=b.caption + said) if isinstance(b, Table | Results | Picture) else b for b in section.blocks)
+    return Section(section.heading, tuple(blocks))
+
+
+def in_short(report: Report) -> Section:
+    """What a reader who stops here should know."""
+    plan = report.locked.plan
+    first = [Caution(f"This is a {report.purpose}. {NOT_A_RESULT}")] if report.purpose else []
+    outcomes = [outcome for outcome in plan.outcomes if outcome.role == "primary"] or [primary_of(plan)]
+    rows = [row for outcome in outcomes for row in _main(report, outcome).itertuples(index=False)]
+    found = [Points(tuple(in_words(report, row) for row in rows))] if rows else ["No analysis of a primary outcome was run."]
+    return Section("In short", (*first, what_was_done(report), *found, *bounded(report, rows)))
+
+
+def _main(report: Report, outcome: Outcome) -> pd.DataFrame:
+    return tables.rows_of(report, outcome.name, "main")
+
+
+def _the_plan(report: Report) -> Section:
+    plan = report.locked.plan
+    dated = f", dated {plan.date}" if plan.date else ""
+    words = f"Version {one_line(plan.version)}{dated}, registered under the SHA-256 {report.sha256}. Significance level {plan.alpha:g}, two-sided."
+    other = " This rehearsal analysed another permitted allocation." if "blinded" in report.purpose else ""
+    return Section("The plan", (f"{words}{other}", figures.wedge_picture(report)))
+
+
+def _deviations(report: Report) -> Section:
+    found, amended = tables.deviations_table(report), tables.amendments_table(report)
+    said: list[Block] = ["There are none: everything that was registered was run, and nothing else, by the registered versions."]
+    if len(found):
+        said = [
+            f"{counted(len(found), 'deviation', 'deviations')} from what was registered.",
+            Table(found, "Deviations, in the order of their kind."),
+        ]
+    history: list[Block] = [Table(amended, "Amendments on record.")] if len(amended) else ["No amendment is on record."]
+    return Section("Deviations from the plan", (*said, *history))
+
+
+def _flow(report: Report) -> Section:
+    """A diagram for primary outcomes, a table for all."""
+    plan, blocks = report.locked.plan, []
+    pairs = list(report.flow[["outcome", "population"]].drop_duplicates().itertuples(index=False, name=None))
+    for outcome, population in pairs:
+        if plan.outcome(outcome).role == "primary":
+            blocks.append(flow_figure.flow_picture(report, outcome, population))
+        who = f"{label_in(plan, 'outcomes', outcome)}, {label_in(plan, 'populations', population)}"
+        blocks.append(Table(flow_figure.flow_table(report, outcome, population), f"{who}: rows left after each step."))
+    return Section("Flow of clusters and individuals", tuple(blocks) or ("The report holds no flow.",))
+
+
+def _primary(report: Report) -> Iterator[Section]:
+    for outcome in report.locked.plan.outcomes:
+        if outcome.role == "primary":
+            yield Section(f"Primary outcome: {one_line(outcome.label)}", (*_defined(outcome), *_found(report, outcome)))
+
+
+def _defined(outcome: Outcome) -> Iterator[str]:
+    said = [one_line(text) for text in (outcome.words, f"Window: {outcome.window}" if outcome.window else "") if text]
+    yield from (text if text.endswith(".") else f"{text}." for text in said)
+
+
+def _found(report: Report, outcome: Outcome) -> Iterator[Block]:
+    """Table, forest and pictures of one outcome."""
+    rows = _main(report, outcome)
+    if not len(rows):
+        yield "No main analysis of this outcome was run."
+    else:
+        yield from _results(report, rows, f"{one_line(outcome.label)}: main analyses.")
+    yield from pictures_of(report, outcome)
+
+
+def _results(report: Report, rows: pd.DataFrame, caption: str, by_outcome: bool = False) -> Iterator[Block]:
+    yield Results(tables.publication(report, rows, by_outcome), caption)
+    if np.isinf(rows[["conf_low", "conf_high"]].to_numpy(dtype=float)).any():
+        yield UNLIMITED
+    yield from bounded(report, list(rows.itertuples(index=False)))
+
+
+def pictures_of(report: Report, outcome: Outcome) -> Iterator[Picture]:
+    """Every picture of one outcome that the report's tables hold."""
+    name = outcome.name
+    if len(of(report.rows, outcome=name)):
+        yield from figures.forest_pictures(report, name)
+    for population in of(report.cells, outcome=name)["population"].unique():
+        yield figures.trajectories_picture(report, name, population)
+    yield from (figures.reference_picture(report, key) for key in figures.reference_keys(report, name))
+    yield from figures.effect_pictures(report, name)
+
+
+def _others(report: Report, role: str, heading: str) -> Iterator[Section]:
+    outcomes = [outcome for outcome in report.locked.plan.outcomes if outcome.role == role]
+    if not outcomes:
+        return
+    blocks: list[Block] = [Points(tuple(f"{one_line(o.label)}: {' '.join(_defined(o)) or 'as named.'}" for o in outcomes))]
+    rows = report.rows[report.rows["outcome"].isin([o.name for o in outcomes]) & (report.rows["part"] == "main")]
+    blocks += (
+        _results(report, rows, f"{heading}: main analyses.", by_outcome=True)
+        if len(rows)
+        else ["No main analysis of these outcomes was run."]
+    )
+    blocks += _adjusted(report, outcomes)
+    blocks += [picture for outcome in outcomes for picture in pictures_of(report, outcome)]
+    yield Section(heading, tuple(blocks))
+
+
+def _adjusted(report: Report, outcomes: Sequence[Outcome]) -> Iterator[Block]:
+    """The adjusted p of the registered family, where it begins."""
+    rule = report.locked.plan.multiplicity
+    if rule is None or not len(report.adjusted) or report.adjusted["outcome"].iloc[0] not in [o.name for o in outcomes]:
+        return
+    plan = report.locked.plan
+    test = f", {label_in(plan, 'tests', rule.test)}" if rule.test else ""
+    what = f"{label_in(plan, 'analyses', rule.analysis)}, {label_in(plan, 'estimators', rule.estimator)}{test}"
+    yield Table(tables.adjusted_table(report), f"p of the registered family of outcomes, adjusted by {rule.method} ({what}).")
+
+
+def _further(report: Report, part: str, heading: str) -> Iterator[Section]:
+    rows = report.rows[report.rows["part"] == part]
+    analyses = [analysis for analysis in report.locked.plan.analyses if analysis.part == part]
+    if not analyses and not len(rows):
+        return
+    why = Points(tuple(f"{one_line(a.label)}: {one_line(a.words) or 'registered without a reason in words.'}" for a in analyses))
+    shown: list[Block] = [*_results(report, rows, f"{heading}, by outcome.", by_outcome=True)] if len(rows) else ["None of them was run."]
+    yield Section(heading, (why, *shown))
+
+
+def _failures(report: Report) -> Section:
+    lost = tables.failures_table(report)
+    if not len(lost):
+        return Section("What failed", ("Nothing failed.",))
+    words = f"{len(lost)} of {len(report.rows)} results could not be computed. They stand in their places above, and here with the whole reason."
+    return Section("What failed", (words, Table(lost, "Failures.")))
+
+
+def _notes(report: Report) -> Section:
+    notes = tables.notes_points(report, "note")
+    return Section("Notes of the analyses", (Points(notes),) if notes else ("No analysis gave a note.",))
+
+
+def _methods(report: Report) -> Section:
+    sentences = tables.notes_points(report, "methods")
+    own: list[Block] = ["What each analysis says of itself:", Points(sentences)] if sentences else []
+    return Section("Methods", (methods_of(report), *own))
+
+
+def methods_of(report: Report) -> str:
+    """The paragraph of methods, with the versions that ran."""
+    locked = report.locked
+    return methods_paragraph(locked.plan, report.sha256, report, versions=report.versions, amendments=locked.amendments)
+
+
+def _versions(report: Report) -> Section:
+    return Section("Versions", (Table(tables.versions_table(report), "Packages that take part in the numbers."),))
+
+
+def _again(report: Report) -> Section:
+    words = "Whoever has the lock and the data gets the same numbers, to the last digit, with the versions above."
+    return Section("How to get these numbers again", (words, Points(commands(report))))
+
+
+def _release() -> Section:
+    more = "A suppressed cell can also be given away by the individuals of the other cells of its cluster and a total of that cluster."
+    return Section("Before release", (Caution(CAUTION), more))
+
+
+def summary_text(report: Report) -> str:
+    """The report in a terminal: in short, every main result, adjusted p, failures, deviations, and a paragraph of methods."""
+    rows = report.rows[report.rows["part"] == "main"]
+    found: list[Block] = [*_results(report, rows, "Main analyses.", by_outcome=True)] if len(rows) else ["No main analysis was run."]
+    adjusted = list(_adjusted(report, report.locked.plan.outcomes))
+    parts = [in_short(report), Section("Results", (*found, *adjusted)), _failures(report), _deviations(report), _short_methods(report)]
+    return "\n\n".join([report_title(report), report_text(parts)])
+
+
+def _short_methods(report: Report) -> Section:
+    return Section("Methods", (methods_of(report),))

@@ -1,0 +1,162 @@
+"""Tables of a report, with labels in place of names and failures in their place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from swedge._present.tables import is_missing, percent
+from swedge.errors import SMALL
+from swedge.plan.documents.naming import OWN_TEST, label_in, labels, measure, named, of
+from swedge.plan.report import KEY
+
+if TYPE_CHECKING:
+    from swedge.plan.report import Report
+
+SUPPRESSED = "suppressed"
+FAILED = "failed"
+FIT = [name for name in KEY if name != "test"]
+
+
+def publication(report: Report, rows: pd.DataFrame, by_outcome: bool = False) -> pd.DataFrame:
+    """Rows of a report as `swedge._present.results.shaped` takes them: one a result, and one more for an interval that a test offers.
+
+    Parameters
+    ----------
+    report : Report
+    rows : DataFrame
+        Some of the report's.
+    by_outcome : bool
+        Whether outcomes name the groups; else analyses do, and all rows are of one outcome.
+    """
+    made = pd.DataFrame([line for row in rows.itertuples(index=False) for line in _lines(report, row)])
+    names = ("term", "estimand")
+    filled = {name: _alone(made[name]) for name in names}
+    return made.assign(**filled) if by_outcome else made.assign(**filled).drop(columns="outcome")
+
+
+def _lines(report: Report, row: Any) -> Iterator[dict[str, Any]]:
+    plan, fit = report.locked.plan, _fit_of(report, row)
+    one = {
+        "outcome": label_in(plan, "outcomes", row.outcome),
+        "analysis": label_in(plan, "analyses", row.analysis),
+        "population": label_in(plan, "populations", row.population),
+        "estimator": label_in(plan, "estimators", row.method),
+        "term": fit["term"] if row.test else row.term,
+        "test": label_in(plan, "tests", row.test) if row.test else OWN_TEST,
+        "estimand": fit["estimand"] if row.test else row.estimand,
+        "measure": measure(plan.outcome(row.outcome), row.scale),
+        "reason": row.message,
+        "n": shown_count(report, row.n),
+    }
+    numbers = {name: getattr(row, name) for name in ("estimate", "conf_low", "conf_high", "level", "df", "p_value", "min_p", "status")}
+    yield one | numbers
+    if not is_missing(row.offered_level):
+        offered = {
+            "conf_low": row.offered_low,
+            "conf_high": row.offered_high,
+            "level": row.offered_level,
+            "p_value": np.nan,
+            "min_p": np.nan,
+        }
+        yield one | numbers | offered | {"test": f"{one['test']}, interval it offers", "n": None}
+
+
+def _fit_of(report: Report, row: Any) -> Any:
+    """The first row of the fit that a test is of; empty where it failed."""
+    found = of(report.rows, test="", **{name: getattr(row, name) for name in FIT})
+    return found.iloc[0] if len(found) else {"term": None, "estimand": None}
+
+
+def _alone(column: pd.Series) -> pd.Series:
+    """A column of names in which all that are known are the same says so of those that are not known, too."""
+    known = column.dropna().unique()
+    return column.astype(object).where(column.notna(), known[0]) if len(known) == 1 else column
+
+
+def shown_count(report: Report, n: Any) -> Any:
+    """A count as it may be shown."""
+    if is_missing(n):
+        return None
+    return f"1 to {SMALL}" if report.release and 1 <= round(n) <= SMALL else n
+
+
+def rows_of(report: Report, outcome: str, *parts: str) -> pd.DataFrame:
+    """Rows of an outcome in some parts of the plan, in the order of the run."""
+    rows = of(report.rows, outcome=outcome)
+    return rows[rows["part"].isin(parts)]
+
+
+def adjusted_table(report: Report) -> pd.DataFrame:
+    """p of the registered family, and adjusted."""
+    known = labels(report.locked.plan, "outcomes")
+    frame = report.adjusted
+    said = [text if isinstance(text, str) else "" for text in frame["message"]]
+    columns = {
+        "outcome": [known.get(name, name) for name in frame["outcome"]],
+        "p": pd.to_numeric(frame["p_value"]).to_numpy(dtype=float),
+        "p, adjusted": pd.to_numeric(frame["p_adjusted"]).to_numpy(dtype=float),
+        "method": frame["method"].to_numpy(),
+    }
+    return pd.DataFrame(columns | ({"note": said} if any(said) else {}))
+
+
+def deviations_table(report: Report) -> pd.DataFrame:
+    """Deviations with names as they are registered."""
+    return report.deviations.rename(columns={"where": "what", "run": "in this run"})
+
+
+def amendments_table(report: Report) -> pd.DataFrame:
+    """Amendments on record."""
+    rows = [(a.number, a.date, "after" if a.unblinded else "before", a.reason, a.before) for a in report.locked.amendments]
+    return pd.DataFrame(rows, columns=["amendment", "date", "unblinding", "reason", "SHA-256 of the lock before it"])
+
+
+def versions_table(report: Report) -> pd.DataFrame:
+    """Packages: what ran beside what was locked."""
+    locked = report.locked.versions
+    names = list(dict.fromkeys([*report.versions, *locked]))
+    rows = [(name, report.versions.get(name, "none"), locked.get(name, "none")) for name in names]
+    return pd.DataFrame(rows, columns=["package", "in this run", "when locked"])
+
+
+def failures_table(report: Report) -> pd.DataFrame:
+    """What failed, and why."""
+    plan = report.locked.plan
+    rows = [(label_in(plan, "outcomes", row.outcome), named(plan, row), row.message) for row in report.failures.itertuples(index=False)]
+    return pd.DataFrame(rows, columns=["outcome", "analysis", "why"])
+
+
+def cells_table(report: Report) -> pd.DataFrame:
+    """Cells with labels; what is suppressed says so."""
+    plan, cells = report.locked.plan, report.cells
+    hidden = cells["suppressed"].astype(bool)
+    return cells.assign(
+        outcome=cells["outcome"].map(labels(plan, "outcomes")),
+        population=cells["population"].map(labels(plan, "populations")),
+        n=cells["n"].astype(object).mask(hidden, SUPPRESSED),
+        mean=cells["mean"].astype(object).mask(hidden, SUPPRESSED),
+    )
+
+
+def notes_points(report: Report, kind: str) -> tuple[str, ...]:
+    """Sentences of one kind that fits and tests gave, each once, with what it is about."""
+    plan, notes = report.locked.plan, of(report.notes, kind=kind)
+    return tuple(f"{text} [{_about(plan, rows)}]" for text, rows in notes.groupby("text", sort=False))
+
+
+def _about(plan: Any, rows: pd.DataFrame) -> str:
+    """Of which results a note is: by name while they are few."""
+    whose = [f"{label_in(plan, 'outcomes', row.outcome)}: {named(plan, row)}" for row in rows.itertuples(index=False)]
+    return "; ".join(whose) if len(whose) <= 2 else f"{whose[0]}; and {len(whose) - 1} more"
+
+
+def level_words(report: Report) -> str:
+    """The level of the intervals.
+
+    The plan's level is that of every fit; a test has its own.
+    """
+    return percent(report.locked.plan.level)

@@ -1,0 +1,100 @@
+"""Results in sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from swedge._present.report import Caution
+from swedge._present.tables import format_p, is_missing, percent
+from swedge.errors import counted
+from swedge.estimate import RATIOS
+from swedge.plan.documents.naming import label_in, measure, named, shown_p
+from swedge.plan.documents.sap_design import offer
+
+if TYPE_CHECKING:
+    from swedge.plan.report import Report
+
+
+def what_was_done(report: Report) -> str:
+    """How much was run, and how it went."""
+    failed, odd = len(report.failures), len(report.deviations)
+    lost = f"{failed} of them failed" if failed else "none of them failed"
+    told = (
+        counted(odd, "deviation from the plan is listed", "deviations from the plan are listed")
+        if odd
+        else "there is no deviation from the plan"
+    )
+    fits, tests = int((report.rows["test"] == "").sum()), int((report.rows["test"] != "").sum())
+    rows = f"{counted(fits, 'estimate', 'estimates')} and {counted(tests, 'test', 'tests')}"
+    return f"The report holds {rows} of the plan registered as {report.sha256}; {lost}, and {told}."
+
+
+def in_words(report: Report, row: Any) -> str:
+    """One result in a sentence; an infinite limit is a word.
+
+    Whoever reads the sentence alone knows the outcome, the analysis, the scale and the level.
+    """
+    plan = report.locked.plan
+    who = f"{label_in(plan, 'outcomes', row.outcome)}; {named(plan, row)}"
+    if row.status == "failed":
+        return f"{who}: failed. {'' if is_missing(row.message) else row.message}".rstrip()
+    what = measure(plan.outcome(row.outcome), row.scale)
+    said = [_effect(what, row), *_ratio(row), *_p(row), *_offered(row)]
+    return f"{who}: {'; '.join(part for part in said if part)}."
+
+
+def _effect(what: str | None, row: Any) -> str:
+    if is_missing(row.estimate):
+        return f"not estimated ({row.status})" if is_missing(row.p_value) else ""
+    return f"{what} {row.estimate:.3g}{_interval(row.conf_low, row.conf_high, row.level)}"
+
+
+def _interval(low: float, high: float, level: Any) -> str:
+    if is_missing(low) or is_missing(high):
+        return ""
+    return f" ({percent(level)} interval {limits_in_words(low, high)})"
+
+
+def limits_in_words(low: float, high: float) -> str:
+    """Two limits; an infinite one is a word.
+
+    >>> limits_in_words(-0.1, 0.2), limits_in_words(-np.inf, 0.2), limits_in_words(-np.inf, np.inf)
+    ('-0.1 to 0.2', 'unlimited below, up to 0.2', 'unlimited on both sides')
+    """
+    if np.isinf(low) and np.isinf(high):
+        return "unlimited on both sides"
+    if np.isinf(low):
+        return f"unlimited below, up to {high:.3g}"
+    return f"from {low:.3g}, unlimited above" if np.isinf(high) else f"{low:.3g} to {high:.3g}"
+
+
+def _ratio(row: Any) -> Iterator[str]:
+    if row.scale in RATIOS and np.isfinite([row.estimate, row.conf_low, row.conf_high]).all():
+        low, value, high = np.exp([row.conf_low, row.estimate, row.conf_high])
+        yield f"as {RATIOS[row.scale]} {value:.3g} ({low:.3g} to {high:.3g})"
+
+
+def _p(row: Any) -> Iterator[str]:
+    if not is_missing(row.p_value):
+        least = "" if is_missing(row.min_p) or not row.min_p else f" (the smallest that it can give is {format_p(row.min_p)})"
+        yield f"{shown_p(row.p_value)}{least}"
+
+
+def _offered(row: Any) -> Iterator[str]:
+    if not is_missing(row.offered_level):
+        yield f"the interval that it can give at {percent(row.offered_level)} is {limits_in_words(row.offered_low, row.offered_high)}"
+
+
+def bounded(report: Report, rows: Sequence[Any]) -> list[Caution]:
+    """A caution for every test that cannot reject at the plan's level, whatever the effect."""
+    plan = report.locked.plan
+    found = {(label_in(plan, "tests", row.test), row.min_p) for row in rows if not is_missing(row.min_p) and row.min_p > plan.alpha}
+    return [
+        Caution(
+            f"{test} cannot give a p below {format_p(least)} here, so it can never reject at {percent(plan.alpha)}: {offer(least, plan.alpha)}"
+        )
+        for test, least in sorted(found)
+    ]
