@@ -19,7 +19,7 @@ def draw_effect_curve(
     at: Array,
     estimate: Array,
     limits: Array,
-    bands: Array,
+    bands: Array | None,
     xlabel: str,
     ylabel: str,
     ax: Axes | None = None,
@@ -34,7 +34,7 @@ def draw_effect_curve(
     estimate
         `(K,)` effects.
     limits, bands
-        `(K, 2)` pointwise and simultaneous limits.
+        `(K, 2)` pointwise and simultaneous limits; no bands where they are not known.
     xlabel, ylabel
         What is along the axes, with units.
     ax
@@ -48,7 +48,8 @@ def draw_effect_curve(
     axes.axhline(0, color=GREY, linestyle="--", linewidth=1, zorder=0)
     if onset is not None:
         axes.axvline(onset, color=GREY, linestyle=":", linewidth=1, zorder=0)
-    axes.fill_between(at, bands[:, 0], bands[:, 1], color=SKY, alpha=0.25, linewidth=0, label="simultaneous band")
+    if bands is not None:
+        axes.fill_between(at, bands[:, 0], bands[:, 1], color=SKY, alpha=0.25, linewidth=0, label="simultaneous band")
     error = np.abs(limits - estimate[:, None]).T
     axes.errorbar(at, estimate, yerr=error, color=BLUE, marker="o", linewidth=1.6, capsize=3, label="estimate, pointwise interval")
     axes.set(xlabel=xlabel, ylabel=ylabel)

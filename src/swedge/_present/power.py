@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -57,4 +57,33 @@ def draw_power_curves(
     axes.spines[["top", "right"]].set_visible(False)
     title = "Band: ±1.96 Monte Carlo\nstandard errors" if any(np.any(np.asarray(error) > 0) for error in mcse.values()) else None
     axes.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False, title=title, alignment="left")
+    return axes
+
+
+def draw_power_dots(names: Sequence[str], power: Array, mcse: Array, alpha: float, ax: Axes | None = None) -> Axes:
+    """Draw powers as dots with whiskers of 1.96 Monte Carlo standard errors, the first at the top.
+
+    Parameters
+    ----------
+    names
+        What each power is of.
+    power, mcse
+        `(n,)` rejection rates and their Monte Carlo standard errors; 0 for those that were not simulated.
+    alpha
+        The level of the tests, drawn as a dotted line.
+    ax
+        Axes to draw on; new ones by default.
+    """
+    import matplotlib.pyplot as plt
+
+    height = 1.2 + 0.2 * sum(2 + name.count("\n") for name in names)
+    axes = plt.subplots(figsize=(7, height), layout="constrained")[1] if ax is None else ax
+    rows, margin = np.arange(len(names)), 1.96 * mcse
+    reach = np.array([power - np.maximum(power - margin, 0), np.minimum(power + margin, 1) - power])
+    axes.errorbar(power, rows, xerr=reach, fmt="o", color=series(0)["color"], markersize=6, linewidth=1.6)
+    axes.axvline(alpha, color=GREY, linestyle=":", label=f"level of the tests ({alpha:g})")
+    axes.set(xlabel="Probability of rejecting no effect", xlim=(-0.02, 1.02), ylim=(len(names) - 0.5, -0.5))
+    axes.set_yticks(rows, list(names))
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), frameon=False)
     return axes

@@ -10,6 +10,8 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from swedge._present.escape import latex_text, markdown_text, one_line
+
 
 class Frame(Protocol):
     """What a table must offer: column names and rows. A pandas DataFrame does."""
@@ -23,7 +25,7 @@ class Frame(Protocol):
         """The rows, as tuples."""
 
 
-class _Column(NamedTuple):
+class Column(NamedTuple):
     """A column ready to print."""
 
     name: str
@@ -80,7 +82,11 @@ def text_table(frame: Frame) -> str:
     -----  -------  ---------------------
     exact    .0833            -inf to inf
     """
-    columns = _columns(frame)
+    return text_columns(columns_of(frame))
+
+
+def text_columns(columns: Sequence[Column]) -> str:
+    """Columns for a terminal."""
     widths = [max(map(len, (c.name, *c.cells))) for c in columns]
     head = "  ".join(_align(c.name, w, c.numeric) for c, w in zip(columns, widths, strict=True))
     rows = ["  ".join(_align(cell, w, c.numeric) for cell, c, w in zip(row, columns, widths, strict=True)) for row in _rows(columns)]
@@ -88,20 +94,24 @@ def text_table(frame: Frame) -> str:
 
 
 def markdown_table(frame: Frame) -> str:
-    r"""A pipe table; pipes in the text are escaped.
+    r"""A pipe table; no text in it is markup.
 
     Examples
     --------
     >>> import pandas as pd
     >>> print(markdown_table(pd.DataFrame({"a|b": [1, 2]})))
-    | a\|b |
+    | a&#124;b |
     | ---: |
     | 1 |
     | 2 |
     """
-    columns = _columns(frame)
+    return markdown_columns(columns_of(frame))
+
+
+def markdown_columns(columns: Sequence[Column]) -> str:
+    """Columns as a pipe table."""
     rule = ["---:" if c.numeric else "---" for c in columns]
-    lines = [[_pipe(c.name) for c in columns], rule, *([_pipe(cell) for cell in row] for row in _rows(columns))]
+    lines = [[markdown_text(c.name) for c in columns], rule, *([markdown_text(cell) for cell in row] for row in _rows(columns))]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
@@ -116,7 +126,7 @@ def html_table(frame: Frame, caption: str = "") -> str:
     >>> html_table(pd.DataFrame({"<b>": ["&"]}))
     '<table><thead><tr><th scope="col">&lt;b&gt;</th></tr></thead><tbody><tr><td>&amp;</td></tr></tbody></table>'
     """
-    columns = _columns(frame)
+    columns = columns_of(frame)
     title = f"<caption>{html.escape(caption)}</caption>" if caption else ""
     head = "".join(f'<th scope="col"{_class(c)}>{html.escape(c.name)}</th>' for c in columns)
     lines = ("".join(f"<td{_class(c)}>{html.escape(x)}</td>" for x, c in zip(row, columns, strict=True)) for row in _rows(columns))
@@ -139,34 +149,35 @@ def latex_table(frame: Frame) -> str:
     \bottomrule
     \end{tabular}
     """
-    columns = _columns(frame)
-    lines = [" & ".join(map(_latex, row)) + r" \\" for row in ([c.name for c in columns], *_rows(columns))]
+    columns = columns_of(frame)
+    lines = [" & ".join(map(latex_text, row)) + r" \\" for row in ([c.name for c in columns], *_rows(columns))]
     spec = "".join("r" if c.numeric else "l" for c in columns)
     return "\n".join([rf"\begin{{tabular}}{{{spec}}}", r"\toprule", lines[0], r"\midrule", *lines[1:], r"\bottomrule", r"\end{tabular}"])
 
 
-def _columns(frame: Frame) -> list[_Column]:
+def columns_of(frame: Frame) -> list[Column]:
+    """The columns with their cells as text, ready for any format; two limits are one interval."""
     names = [str(name) for name in frame.columns]
     rows = list(frame.itertuples(index=False, name=None))
     columns = [_column(name, [row[k] for row in rows]) for k, name in enumerate(names)]
     return _with_intervals(columns) if set(LIMITS) <= set(names) else columns
 
 
-def _column(name: str, values: Sequence[Any]) -> _Column:
-    known = [v for v in values if not _missing(v)]
-    numeric = bool(known) and all(_is_number(v) for v in known)
+def _column(name: str, values: Sequence[Any]) -> Column:
+    known = [v for v in values if not is_missing(v)]
+    numeric = bool(known) and all(is_number(v) for v in known)
     write = _writer(name, known) if numeric else _word
-    return _Column(name, [DASH if _missing(v) else write(v) for v in values], numeric)
+    return Column(name, [DASH if is_missing(v) else write(v) for v in values], numeric)
 
 
-def _with_intervals(columns: Sequence[_Column]) -> list[_Column]:
+def _with_intervals(columns: Sequence[Column]) -> list[Column]:
     low, high = (next(c for c in columns if c.name == name) for name in LIMITS)
     both = [DASH if DASH in pair else " to ".join(pair) for pair in zip(low.cells, high.cells, strict=True)]
-    joined = _Column(" to ".join(LIMITS), both, True)
+    joined = Column(" to ".join(LIMITS), both, True)
     return [joined if c is low else c for c in columns if c is not high]
 
 
-def _rows(columns: Sequence[_Column]) -> list[tuple[str, ...]]:
+def _rows(columns: Sequence[Column]) -> list[tuple[str, ...]]:
     return list(zip(*(c.cells for c in columns), strict=True))
 
 
@@ -199,14 +210,15 @@ def _word(value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, dt.datetime) and value.time() == dt.time():
         return value.date().isoformat()
-    return f"{value:.4g}" if isinstance(value, float) else " ".join(str(value).split())
+    return f"{value:.4g}" if isinstance(value, float) else one_line(value)
 
 
-def _is_number(value: Any) -> bool:
+def is_number(value: Any) -> bool:
+    """Whether a cell is a number, which a truth is not."""
     return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
 
 
-def _missing(value: Any) -> bool:
+def is_missing(value: Any) -> bool:
     """None, nan, and the missing values of pandas, without importing it."""
     return value is None or type(value).__name__ in ("NAType", "NaTType") or (isinstance(value, float | np.floating) and math.isnan(value))
 
@@ -215,25 +227,6 @@ def _align(text: str, width: int, numeric: bool) -> str:
     return text.rjust(width) if numeric else text.ljust(width)
 
 
-def _class(column: _Column) -> str:
+def _class(column: Column) -> str:
     long = max(map(len, column.cells), default=0) > LONG
     return ' class="number"' if column.numeric else ' class="words"' if long else ""
-
-
-def _pipe(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("|", "\\|")
-
-
-_LATEX = {
-    "\\": r"\textbackslash{}",
-    **{c: "\\" + c for c in "&%$#_{}"},
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": "$<$",
-    ">": "$>$",
-    DASH: "--",
-}
-
-
-def _latex(text: str) -> str:
-    return "".join(_LATEX.get(c, c) for c in text)

@@ -57,7 +57,7 @@ def wedge(
     colours = ListedColormap(list(COLOURS))
     axes.pcolormesh(edges, np.arange(len(labels) + 1), states, cmap=colours, vmin=-0.5, vmax=4.5, edgecolors="#999999", linewidth=0.5)
     axes.invert_yaxis()
-    axes.set_yticks(np.arange(len(labels)) + 0.5, labels)
+    axes.set_yticks(np.arange(len(labels)) + 0.5, labels, parse_math=False)
     axes.set_ylabel(ylabel)
     _label_time(axes, edges, boundaries)
     _write_fractions(axes, edges, states, treatment)

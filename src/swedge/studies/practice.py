@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from swedge.studies.children import simulate_children
 from swedge.studies.facts import family_safeguarding
 
-COMPARATORS = tuple(f"Comparison {number}" for number in range(1, 11))
 WITHOUT_PROCEEDINGS = ("Swindon",)
 
 
-def practice_children(seed: int) -> bytes:
-    """A CSV of children at the trial's sizes and ten comparison authorities: `simulate_children` with an effect, noise and gaps.
+def practice_children(seed: int, comparators: Sequence[str] = ()) -> bytes:
+    """A CSV of children at the trial's sizes: `simulate_children` with an effect, noise and gaps.
 
     Parameters
     ----------
     seed : int
         The same seed gives the same bytes.
+    comparators : sequence of str
+        Authorities to add that never go live, of 3,000 children each.
 
     Examples
     --------
@@ -29,7 +32,7 @@ def practice_children(seed: int) -> bytes:
         secondary_odds_ratio=0.85,
         plan_ratio=0.9,
         noise=0.1,
-        comparators=COMPARATORS,
+        comparators=tuple(comparators),
         comparator_size=3000,
         without_proceedings=WITHOUT_PROCEEDINGS,
         missing=True,

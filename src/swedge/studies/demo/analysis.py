@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from swedge._present.forest import draw_forest
+from swedge._present.report import CAUTION, Block, Caution, Picture, Section, Table, suppress_small
 from swedge.design import Allocation
 from swedge.estimate import Estimate, TestResult
 from swedge.estimators import FixedEffects, MixedModel
@@ -17,7 +18,6 @@ from swedge.studies.children import read_children, simulate_children, write_chil
 from swedge.studies.demo import prose
 from swedge.studies.demo.prose import say
 from swedge.studies.demo.words import Part, interval, p_in_words
-from swedge.studies.report import CAUTION, Block, Caution, Picture, Section, Table, suppress_small
 from swedge.studies.study import Study
 from swedge.trial import Trial
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from swedge._present.reference import draw_reference
+from swedge._present.report import Block, Caution, Picture, Points, Section, Table
 from swedge.design import Allocation
 from swedge.errors import DataError
 from swedge.estimators import TwoWayFixedEffects
@@ -17,7 +18,6 @@ from swedge.studies.demo.analysis import COMPARATORS, WITHOUT_PROCEEDINGS
 from swedge.studies.demo.prose import say
 from swedge.studies.demo.words import Part, interval, p_in_words
 from swedge.studies.panel import authority_panel
-from swedge.studies.report import Block, Caution, Picture, Points, Section, Table
 from swedge.studies.study import Study
 from swedge.trial import Trial
 

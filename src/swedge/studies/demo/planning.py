@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from swedge._present.power import draw_power_curves
+from swedge._present.report import Block, Caution, Picture, Section, Table
 from swedge.design import Allocation, Design
 from swedge.estimators import FixedEffects, WithinPeriod
 from swedge.inference import RandomisationTest
@@ -19,7 +20,6 @@ from swedge.power.simulate import Method
 from swedge.studies.demo import prose
 from swedge.studies.demo.prose import say
 from swedge.studies.demo.words import Part, day, names
-from swedge.studies.report import Block, Caution, Picture, Section, Table
 from swedge.studies.study import Study
 
 ODDS_RATIOS = (1.0, 0.9, 0.8, 0.7)

@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from swedge._present.page import save_report
+from swedge._present.plain import report_text
+from swedge._present.report import Points, Section, Table
 from swedge.design import Allocation
 from swedge.errors import DataError, DesignError
 from swedge.studies.demo import prose
@@ -18,7 +21,6 @@ from swedge.studies.demo.planning import allocation_part, power_part, schedule_p
 from swedge.studies.demo.prose import say
 from swedge.studies.demo.words import Part
 from swedge.studies.facts import family_safeguarding
-from swedge.studies.report import Points, Section, Table, report_text, save_report
 from swedge.studies.study import Study
 
 

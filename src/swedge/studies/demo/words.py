@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from swedge._present.report import Section
 from swedge._present.tables import format_p
-from swedge.studies.report import Section
 
 
 class Part(NamedTuple):
