@@ -1,4 +1,4 @@
-"""Fill the agreement table of docs/validation-did.md: swedge against the packages for difference-in-differences.
+"""Fill two tables of docs/validation-did.md: swedge against the packages for difference-in-differences, and what is not reproduced.
 
 Run by hand (`python docs/make_did_validation.py`) when numbers change. It compares as the tests do, in their own words, and like them needs
 the data sets in ../shared; without them nothing is written.
@@ -19,8 +19,11 @@ DOCS = Path(__file__).resolve().parent
 sys.path.insert(0, str(DOCS.parent / "tests" / "estimators"))
 
 import test_golden_did_cs as group_time  # noqa: E402
+import test_golden_did_efficient as efficient  # noqa: E402
 import test_golden_did_imputation as imputation  # noqa: E402
 import test_golden_did_random as random_timing  # noqa: E402
+import test_golden_did_remaining as remaining  # noqa: E402
+import test_golden_did_two_way as two_way  # noqa: E402
 
 import reference_data as data  # noqa: E402 - make_validation has put the tests' folder on the path
 
@@ -79,6 +82,36 @@ def by_random_timing() -> Iterator[Compared]:
         yield compared(row.estimator, row, fit.estimate[row.term], fit.std_error[row.term])
 
 
+def by_two_way() -> Iterator[Compared]:
+    """Two-way fixed effects, their standard errors with each package's factor."""
+    for row in two_way.CONSTANT.itertuples():
+        error = two_way.standard_error(row.data, row.variance)
+        yield compared("TwoWayFixedEffects", row, two_way.scores(row.data).estimate, error)
+    for model, rows in two_way.NUMBERS[two_way.NUMBERS.model.isin(list(two_way.CURVES))].groupby("model"):
+        ours = two_way.with_columns(model)
+        for row in rows.itertuples():
+            yield compared("FixedEffects", row, *ours.loc[row.term, ["estimate", "error"]])
+    for row in two_way.NUMBERS[two_way.NUMBERS.model == "poisson"].itertuples():
+        fit = two_way.sw.FixedEffects(vcov="model").fit(two_way.complaints("first_trained"))
+        yield compared("FixedEffects", row, float(fit.estimate), np.nan)
+
+
+def by_long_differences() -> Iterator[Compared]:
+    """Packages' estimators that are sums of ours."""
+    for name in ("dd_lwdid_mpdta", "dd_lwdid_castle5_10"):
+        rows = remaining.NUMBERS.loc[name]
+        ours = remaining.LongDifferences(remaining.panel(rows["data"].iloc[0]))
+        for row in rows.itertuples():
+            yield compared("CallawaySantAnna, long differences", row, *ours.averaged(ours.asked(row.term)))
+    for name in ("dd_eff_mpdta", "dd_eff_castle5_10"):
+        rows = efficient.NUMBERS.loc[name]
+        weighed = efficient.Efficient(efficient.panel(rows["data"].iloc[0]))
+        for row in rows.itertuples():
+            yield compared("CallawaySantAnna, efficient weights", row, *weighed.averaged(row.term))
+    for row in remaining.NUMBERS.loc["pf_lpdid_mpdta_es"].itertuples():
+        yield compared("WithinPeriod, long differences", row, *remaining.projected(int(row.term.split()[1])))
+
+
 def compared(ours: str, row: object, estimate: float, error: float) -> Compared:
     """A package's row against our numbers."""
     return Compared(ours, f"{row.source} {row.version}", abs(estimate - row.estimate), abs(error / row.se - 1))
@@ -86,7 +119,7 @@ def compared(ours: str, row: object, estimate: float, error: float) -> Compared:
 
 def agreement() -> str:
     """One line an estimator and package: how many numbers, and the largest differences."""
-    found = pd.DataFrame([*by_group_and_time(), *by_imputation(), *by_random_timing()])
+    found = pd.DataFrame([*by_group_and_time(), *by_imputation(), *by_random_timing(), *by_two_way(), *by_long_differences()])
     largest = found.groupby(["ours", "package"], sort=False).agg(
         count=("estimate", "size"), estimate=("estimate", "max"), error=("error", "max")
     )
@@ -95,8 +128,13 @@ def agreement() -> str:
     return markdown(["estimator", "package", "numbers", "estimate", "SE, relative"], rows)
 
 
+def not_fitted() -> str:
+    """One line a record of which something has no counterpart."""
+    return markdown(["record", "package", "what", "why not"], data.golden("did_not_fitted").to_numpy().tolist())
+
+
 if __name__ == "__main__":
     if data.shared_folder() is None:
         sys.exit("../shared is not beside the repository, so its data sets cannot be fitted again: nothing is written")
     path = DOCS / "validation-did.md"
-    path.write_text(filled(path.read_text("utf-8"), {"did-agreement": agreement()}), "utf-8")
+    path.write_text(filled(path.read_text("utf-8"), {"did-agreement": agreement(), "did-not-fitted": not_fitted()}), "utf-8")
