@@ -35,6 +35,15 @@ SHARED = {
     "test": (sw.JackknifeTest(),),
     "noise_by_cluster": ((1.0, 2.0),),
     "effect_by_cluster": ((1.0, 2.0),),
+    "covariates": ("C(trio)", ""),
+    "tests": ((),),
+    "populations": (("trio",),),
+    "outcomes": (("looked_after", "proceedings"),),
+    "without": (("Wandsworth",),),
+    "without_clusters": (("Wandsworth",),),
+    "without_periods": ((3,),),
+    "event": ("happened",),
+    "where": ((specs.Condition("trio", (1,)),),),
     "start": ("2020-04-01",),
     "end": ("2020-05-01",),
     "late": ((0.0, 1.0),),
@@ -45,7 +54,7 @@ REFUSED = (SwedgeError, TypeError, ValueError, ArithmeticError, AttributeError, 
 
 
 def edits(spec: Any, path: str = "") -> Iterator[tuple[str, list[Any]]]:
-    """Dotted paths of all leaves, each with the versions of `spec` in which only that leaf differs (none where nothing else is accepted)."""
+    """Dotted paths of all leaves, each with the versions of `spec` in which only that leaf differs: none where nothing else is accepted."""
     for field in fields(spec):
         where = f"{path}.{field.name}" if path else field.name
         for leaf, values in _changes(getattr(spec, field.name), type(spec), field.name, where):

@@ -51,7 +51,7 @@ def draw_pretrends(
     axes.set(xlabel="Periods since treatment", ylabel=ylabel)
     axes.set_xticks(np.append(event, reference))
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False)
+    axes.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
     return axes
 
 

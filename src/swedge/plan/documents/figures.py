@@ -15,7 +15,7 @@ from swedge.errors import PlanError, counted, nearest
 from swedge.estimate import RATIOS
 from swedge.estimate.result import ALONG
 from swedge.inference.randomisation import RandomisationTest
-from swedge.plan.documents.naming import drawn, label_in, mean_of, measure, named, of, primary_of
+from swedge.plan.documents.naming import drawn, label_in, mean_of, measure, named, of, primary_of, shown_p
 from swedge.plan.report import KEY
 from swedge.plan.specs import Outcome
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from swedge.plan.report import Report
 
-LABEL, LINE = 38, 0.17
+LABEL, LINE = 36, 0.19
 """Characters on a line of a row's label, and the height of a line in inches."""
 INFINITE = "An arrow is an interval without a finite limit on that side."
 
@@ -56,7 +56,7 @@ def forest_of(report: Report, outcome: str | None = None, ax: Axes | None = None
     axes = _rows_of_text(texts) if ax is None else ax
     xlabel = drawn((measure(registered, shown) or "").capitalize())
     draw_forest(texts, np.array([line.estimate for line in lines]), np.array([(line.low, line.high) for line in lines]), xlabel, ax=axes)
-    axes.tick_params(axis="y", labelsize=8)
+    axes.tick_params(axis="y", labelsize=9)
     return add_ratios(axes, RATIOS[shown].capitalize()) if shown in RATIOS else axes
 
 
@@ -105,7 +105,7 @@ def _forest_lines(report: Report, row: Any) -> Iterator[tuple[str, float, float,
     if row.test and not (failed or offered) and is_missing(row.conf_low):
         return  # a test without an interval has nothing of its own to draw
     level = "" if is_missing(row.level) or np.isclose(row.level, report.locked.plan.level) else f" ({percent(row.level)})"
-    label = named(report.locked.plan, row) + (f"; {row.term}" if _of_several(report, row) else "")
+    label = (f"{row.term}: " if _of_several(report, row) else "") + named(report.locked.plan, row)
     yield f"{label}{level}", row.estimate, row.conf_low, row.conf_high, row.scale
     if offered and not failed:
         yield f"{label} ({percent(row.offered_level)}, offered)", row.estimate, row.offered_low, row.offered_high, row.scale
@@ -130,8 +130,9 @@ def _forest_picture(report: Report, outcome: str, scale: str | None) -> Picture:
     lost = sum(bool(np.isnan(line.estimate)) for line in lines)
     told = f" {counted(lost, 'row was', 'rows were')} not estimated." if lost else ""
     alt = f"Forest of {counted(len(lines), 'row', 'rows')} of {registered.label}, {finite} with an estimate and a finite interval."
-    ratios = f", as {RATIOS[scale]} along the top" if scale in RATIOS else ""
-    where = f"{registered.label}: every estimate ({what}{ratios}) with its {percent(report.locked.plan.level)} interval unless the label says otherwise."
+    ratios = f" ({RATIOS[scale]} along the top)" if scale in RATIOS else ""
+    level = percent(report.locked.plan.level)
+    where = f"{registered.label}: {what}{ratios}, every estimate with its {level} interval unless its label says otherwise."
     return Picture.of(forest_of(report, outcome, scale=scale), f"{alt}{told}", f"{where}{f' {INFINITE}' if infinite else ''}{told}")
 
 
@@ -180,7 +181,7 @@ def cells_of(report: Report, outcome: str, population: str) -> pd.DataFrame:
 
 def grid(cells: pd.DataFrame, column: str) -> pd.DataFrame:
     """One column of cells as clusters by periods, in the order of the trial."""
-    wide = cells.pivot(index="cluster", columns="period", values=column)  # noqa: PD010
+    wide = cells.pivot(index="cluster", columns="period", values=column)
     return wide.reindex(index=cells["cluster"].unique(), columns=cells["period"].unique())
 
 
@@ -237,7 +238,7 @@ def reference_picture(report: Report, key: Sequence[str]) -> Picture:
     """The reference distribution, with its p and the smallest that it can give."""
     values, row = _reference(report, key)
     least = "" if is_missing(row.min_p) or not row.min_p else f" The smallest p that this test can give is {format_p(row.min_p)}."
-    said = f"p {format_p(row.p_value)}"
+    said = shown_p(row.p_value)
     alt = f"Reference distribution of {len(values):,} statistics with the observed one at {row.statistic:.4g}; {said}."
     caption = f"{named(report.locked.plan, row)}: reference distribution. Shaded: as extreme as observed, or more; {said}.{least}"
     return Picture.of(reference_of(report, key), alt, caption)

@@ -10,6 +10,7 @@ import pandas as pd
 
 from swedge._present.flow import Arm, Flow, Stage, draw_flow
 from swedge._present.report import Picture
+from swedge._present.tables import is_missing
 from swedge._present.wedge import STATES
 from swedge.errors import PlanError, counted
 from swedge.plan.documents.figures import grid
@@ -25,20 +26,21 @@ HIDDEN = "*"
 SUPPRESSED = "suppressed"
 TRANSITION, UNSEEN = STATES.index("Transition"), STATES.index("Not observed")
 
+POPULATION = "in the population"
 KEPT = {
-    "rows read": "{n} read",
-    "in the clusters of this outcome": "{n} in clusters with this outcome",
-    "in the population": "{n} in the population ({population})",
-    "the outcome exists": "{n} for which the outcome exists",
-    "the outcome is known": "{n} with a known outcome",
-    "covariates are known": "{n} with known covariates",
+    "rows read": "read",
+    "in the clusters of this outcome": "in clusters with this outcome",
+    POPULATION: "in the population",
+    "the outcome exists": "for which the outcome exists",
+    "the outcome is known": "with a known outcome",
+    "covariates are known": "with known covariates",
 }
 LEFT = {
-    "in the clusters of this outcome": "{n} in other clusters",
-    "in the population": "{n} outside the population",
-    "the outcome exists": "{n} for which it does not exist",
-    "the outcome is known": "{n} with a missing outcome",
-    "covariates are known": "{n} with a missing covariate",
+    "in the clusters of this outcome": "in other clusters",
+    POPULATION: "outside the population",
+    "the outcome exists": "for which it does not exist",
+    "the outcome is known": "with a missing outcome",
+    "covariates are known": "with a missing covariate",
 }
 """What became of rows at a step, in words."""
 
@@ -83,7 +85,8 @@ def _diagram(report: Report, outcome: str, population: str) -> Flow:
         raise PlanError(f"The report has no flow of {outcome!r:.60} in population {population!r:.60}.")
     cells = of(report.cells, outcome=outcome, population=population)
     own = [name for name in flow["cluster"].unique() if name in report.locked.plan.design.clusters]
-    arms = _arms(report, cells, own) if len(cells) else _planned_arms(report, own)
+    secret = set(flow.loc[flow["suppressed"].astype(bool), "cluster"])
+    arms = _arms(report, cells, own, secret) if len(cells) else _planned_arms(report, own)
     periods = [str(period) for period in cells["period"].unique()] or [str(k) for k in range(1, report.locked.plan.design.n_periods + 1)]
     first = Stage(f"{counted(len(own), 'cluster', 'clusters')} randomised") if own else Stage("No cluster randomised")
     return Flow((first, *_stages(report, flow, population)), tuple(arms), tuple(periods))
@@ -93,9 +96,9 @@ def _stages(report: Report, flow: pd.DataFrame, population: str) -> list[Stage]:
     """Boxes of the steps at which rows were lost, after that of the rows read."""
     totals = _totals(flow)
     steps = [(str(stage), *totals[stage]) for stage in totals]
-    texts = {"population": label_in(report.locked.plan, "populations", population)}
-    first = Stage(KEPT.get(steps[0][0], "{n}: " + steps[0][0]).format(n=_rows(*steps[0][1:]), **texts))
-    return [first, *(_stage(was, now, texts) for was, now in pairwise(steps) if was[1:] != now[1:] or not now[2])]
+    who = label_in(report.locked.plan, "populations", population)
+    first = Stage(f"{_rows(*steps[0][1:])} {KEPT.get(steps[0][0], steps[0][0])}")
+    return [first, *(_stage(was, now, who) for was, now in pairwise(steps) if was[1:] != now[1:] or not now[2])]
 
 
 def _totals(flow: pd.DataFrame) -> dict[Any, tuple[float, bool]]:
@@ -108,22 +111,26 @@ def _rows(total: float, whole: bool) -> str:
     return ("" if whole else "at least ") + counted(int(total), "row", "rows")
 
 
-def _stage(was: tuple[str, float, bool], now: tuple[str, float, bool], texts: dict[str, str]) -> Stage:
-    kept = KEPT.get(now[0], "{n}: " + now[0]).format(n=_rows(*now[1:]), **texts)
+def _stage(was: tuple[str, float, bool], now: tuple[str, float, bool], population: str) -> Stage:
+    where = f" ({population})" if now[0] == POPULATION else ""
     lost = counted(int(was[1] - now[1]), "row", "rows") if was[2] and now[2] else "a suppressed number of rows"
-    return Stage(kept, (LEFT.get(now[0], "{n} left out").format(n=lost),))
+    return Stage(f"{_rows(*now[1:])} {KEPT.get(now[0], now[0])}{where}", (f"{lost} {LEFT.get(now[0], 'left out')}",))
 
 
-def _arms(report: Report, cells: pd.DataFrame, own: list[str]) -> list[Arm]:
+def _arms(report: Report, cells: pd.DataFrame, own: list[str], secret: set[str]) -> list[Arm]:
     wide = {name: grid(cells, name) for name in ("treatment", "n", "suppressed")}
     order = [str(name) for name in report.locked.allocation.calendar()["cluster"] if name in own and name in wide["n"].index]
-    return [_arm(report, name, *(wide[part].loc[name].tolist() for part in wide)) for name in order]
+    return [_arm(report, name, *(list(wide[part].loc[name]) for part in wide), told=name not in secret) for name in order]
 
 
-def _arm(report: Report, name: str, treatment: list[Any], n: list[Any], hidden: list[Any]) -> Arm:
-    counts = [HIDDEN if small is True else "0" if np.isnan(count) else f"{count:,.0f}" for count, small in zip(n, hidden, strict=True)]
-    analysed = "" if HIDDEN in counts else f"{np.nansum(np.asarray(n, dtype=float)):,.0f}"
+def _arm(report: Report, name: str, treatment: list[Any], n: list[Any], hidden: list[Any], told: bool) -> Arm:
+    counts = [_count(*cell) for cell in zip(n, hidden, strict=True)]
+    analysed = "" if HIDDEN in counts or not told else f"{np.nansum(np.asarray(n, dtype=float)):,.0f}"
     return Arm(name, "", _states(report, name, treatment), tuple(counts), analysed=analysed)
+
+
+def _count(n: Any, hidden: Any) -> str:
+    return HIDDEN if not is_missing(hidden) and hidden else "0" if is_missing(n) else f"{n:,.0f}"
 
 
 def _states(report: Report, name: str, treatment: list[Any]) -> tuple[str, ...]:
@@ -133,10 +140,7 @@ def _states(report: Report, name: str, treatment: list[Any]) -> tuple[str, ...]:
     planned = planned if len(planned) == len(treatment) else [UNSEEN] * len(treatment)
     known = {0.0: "Control", 1.0: "Treated"}
     unseen = [STATES[TRANSITION if state == TRANSITION else UNSEEN] for state in planned]
-    return tuple(
-        gap if value is None or np.isnan(value) else known.get(value, "Treated in part")
-        for value, gap in zip(treatment, unseen, strict=True)
-    )
+    return tuple(gap if is_missing(value) else known.get(value, "Treated in part") for value, gap in zip(treatment, unseen, strict=True))
 
 
 def _planned_arms(report: Report, own: list[str]) -> list[Arm]:
@@ -150,12 +154,19 @@ def _planned_arms(report: Report, own: list[str]) -> list[Arm]:
 def flow_table(report: Report, outcome: str, population: str) -> pd.DataFrame:
     """Rows of each cluster after each step, one column a step; a total is suppressed with any of its parts."""
     flow = of(report.flow, outcome=outcome, population=population)
-    shown = flow.assign(
-        rows=[SUPPRESSED if hidden else f"{rows:,.0f}" for rows, hidden in zip(flow["rows"], flow["suppressed"].astype(bool), strict=True)]
-    )
-    wide = shown.pivot(index="cluster", columns="stage", values="rows").reindex(  # noqa: PD010
-        index=flow["cluster"].unique(), columns=flow["stage"].unique()
-    )
-    totals = {stage: f"{total:,.0f}" if whole else SUPPRESSED for stage, (total, whole) in _totals(flow).items()}
-    frame = pd.concat([wide, pd.DataFrame([totals], index=["All clusters"])])
-    return frame.rename_axis("cluster").reset_index()
+    clusters, steps, totals = flow["cluster"].unique(), flow["stage"].unique(), _totals(flow)
+    rows, hidden = (flow.pivot(index="cluster", columns="stage", values=name) for name in ("rows", "suppressed"))
+    columns = {
+        step: [*(SUPPRESSED if hidden.loc[name, step] else rows.loc[name, step] for name in clusters), _total(*totals[step])]
+        for step in steps
+    }
+    return pd.DataFrame({"cluster": [*clusters, "All clusters"]} | {step: _as_one(cells) for step, cells in columns.items()})
+
+
+def _total(total: float, whole: bool) -> float | str:
+    return total if whole else SUPPRESSED
+
+
+def _as_one(cells: list[float | str]) -> list[float | str]:
+    """Numbers; beside words, numbers as words."""
+    return [cell if isinstance(cell, str) else f"{cell:,.0f}" for cell in cells] if SUPPRESSED in cells else cells

@@ -104,8 +104,8 @@ SAP_ITEMS = (
 )
 """The 55 items of Gamble et al. (2017), numbered as there; titles and wants are ours.
 
-Numbering and topics were compared with the table of items in Homer V et al. (2022), BMJ 376, e068177, which quotes them, and with public
-templates that follow the guidance.
+The first part (1a to 9) was compared with the table of items in Homer V et al. (2022), BMJ 376, e068177, which quotes it; topics and order
+of the others with a published list for nutrition trials and a public template that follow the guidance.
 """
 
 FURTHER = {

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import re
 import textwrap
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from swedge._present.escape import one_line
 from swedge._present.tables import format_p, is_missing
+from swedge.errors import SMALL
 from swedge.estimate import SCALES
 from swedge.plan.plan import Plan
 from swedge.plan.specs import Outcome
 
+if TYPE_CHECKING:
+    from swedge.plan.report import Report
+
 OWN_TEST = "own"
 """What stands for the test that an estimator makes itself."""
+
+COUNT = re.compile(rf"(?<![\d.,])[1-{SMALL}](?= (?:rows?|individuals?|people|persons?|child|children|events?)\b)")
+"""A small count of people in a sentence."""
 
 DIFFERENCES = {
     "binomial": "difference in risk",
@@ -54,7 +61,7 @@ def labels(plan: Plan, part: str) -> dict[str, str]:
     return {entry.name: one_line(entry.label) or entry.name for entry in getattr(plan, part)}
 
 
-def label_in(plan: Plan, part: str, name: str) -> str:
+def label_in(plan: Plan, part: str, name: Any) -> str:
     """The label of a name, or the name where the plan does not know it.
 
     A report may hold what its plan does not register: it is listed as a deviation, and shown.
@@ -93,6 +100,12 @@ def shown_p(p: float) -> str:
     ('p = .2500', 'p < .001')
     """
     return f"p = {format_p(p)}".replace("= <", "< ")
+
+
+def releasable_text(report: Report, text: Any) -> str:
+    """A sentence in which no count of people that is meant for release is 1 to 5; nothing where there is no sentence."""
+    said = "" if is_missing(text) else one_line(text)
+    return COUNT.sub(f"1 to {SMALL}", said) if report.release else said
 
 
 def of(frame: pd.DataFrame, **values: str) -> pd.DataFrame:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from swedge._present.escape import one_line
-from swedge._present.report import Section
 from swedge._present.results import Shaped, shaped
 from swedge._present.results_formats import results_latex, results_markdown
 from swedge._present.results_table import results_table
@@ -60,7 +59,7 @@ def files_of(report: Report) -> Files:
         **sap.pictures,
         **table_files(report),
         **_checklists(locked.plan, report.sha256, report),
-        "methods.txt": text_file(methods_of(report), report.sha256),
+        "methods.txt": text_file(f"{report_title(report)}\n\n{methods_of(report)}", report.sha256),
         "versions.txt": text_file(_versions(tables.versions_table(report), lost), report.sha256),
     }
     return _with_manifest(own, report.sha256, report.files())
@@ -68,9 +67,12 @@ def files_of(report: Report) -> Files:
 
 def table_files(report: Report) -> Files:
     """The report's tables as CSV with every digit: what can be written without any document."""
-    results = _floating(report.tidy().drop(columns="plan_sha256"))
+    results = _released(report, report.rows)
     results["n"] = [tables.shown_count(report, n) for n in results["n"]]
-    frames = {"results": results, **{name: _floating(getattr(report, name)) for name in ("adjusted", "deviations", "flow", "cells")}}
+    frames = {
+        "results": results,
+        **{name: _released(report, getattr(report, name)) for name in ("adjusted", "deviations", "flow", "cells")},
+    }
     frames |= {stem: of(results, outcome=outcome) for outcome, stem in _stems(report).items()}
     return {f"tables/{name}.csv": csv_file(_with_purpose(frame, report), report.sha256) for name, frame in frames.items()}
 
@@ -80,10 +82,10 @@ def _with_purpose(frame: pd.DataFrame, report: Report) -> pd.DataFrame:
     return frame.assign(purpose=report.purpose) if report.purpose else frame
 
 
-def _floating(frame: pd.DataFrame) -> pd.DataFrame:
-    """Numbers as floats, as they are after a report was saved and loaded."""
+def _released(report: Report, frame: pd.DataFrame) -> pd.DataFrame:
+    """A table as it may leave, its numbers as floats: so they are after a report was saved and loaded."""
     numbers = [name for name in frame.columns if pd.api.types.is_numeric_dtype(frame[name]) and not pd.api.types.is_bool_dtype(frame[name])]
-    return frame.astype(dict.fromkeys(numbers, float))
+    return tables.releasable(report, frame).astype(dict.fromkeys(numbers, float))
 
 
 def _stems(report: Report) -> dict[str, str]:

@@ -11,6 +11,7 @@ import numpy as np
 from swedge._present.escape import one_line
 from swedge._present.plain import report_text
 from swedge._present.report import CAUTION, Block, Caution, Picture, Points, Results, Section, Table
+from swedge._present.tables import percent
 from swedge.errors import counted
 from swedge.plan.documents import figures, flow_figure
 from swedge.plan.documents import results_tables as tables
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from swedge.plan.report import Report
 
 NOT_A_RESULT = "None of its numbers is a result of the trial."
+OWN = "The own test of an estimator is its estimate over its standard error."
 UNLIMITED = "inf stands for no finite limit: no effect on that side can be rejected at this level."
 
 
@@ -95,9 +97,9 @@ def _main(report: Report, outcome: Outcome) -> pd.DataFrame:
 def _the_plan(report: Report) -> Section:
     plan = report.locked.plan
     dated = f", dated {plan.date}" if plan.date else ""
-    words = f"Version {one_line(plan.version)}{dated}, registered under the SHA-256 {report.sha256}. Significance level {plan.alpha:g}, two-sided."
+    version = f"Version {one_line(plan.version)}{dated}, registered under the SHA-256 {report.sha256}."
     other = " This rehearsal analysed another permitted allocation." if "blinded" in report.purpose else ""
-    return Section("The plan", (f"{words}{other}", figures.wedge_picture(report)))
+    return Section("The plan", (f"{version} Tests are two-sided at {percent(plan.alpha)}.{other}", figures.wedge_picture(report)))
 
 
 def _deviations(report: Report) -> Section:
@@ -114,7 +116,8 @@ def _deviations(report: Report) -> Section:
 
 def _flow(report: Report) -> Section:
     """A diagram for primary outcomes, a table for all."""
-    plan, blocks = report.locked.plan, []
+    plan = report.locked.plan
+    blocks: list[Block] = []
     pairs = list(report.flow[["outcome", "population"]].drop_duplicates().itertuples(index=False, name=None))
     for outcome, population in pairs:
         if plan.outcome(outcome).role == "primary":
@@ -141,7 +144,7 @@ def _found(report: Report, outcome: Outcome) -> Iterator[Block]:
     if not len(rows):
         yield "No main analysis of this outcome was run."
     else:
-        yield from _results(report, rows, f"{one_line(outcome.label)}: main analyses.")
+        yield from _results(report, rows, f"{one_line(outcome.label)}: main analyses. {OWN}")
     yield from pictures_of(report, outcome)
 
 
@@ -170,7 +173,7 @@ def _others(report: Report, role: str, heading: str) -> Iterator[Section]:
     blocks: list[Block] = [Points(tuple(f"{one_line(o.label)}: {' '.join(_defined(o)) or 'as named.'}" for o in outcomes))]
     rows = report.rows[report.rows["outcome"].isin([o.name for o in outcomes]) & (report.rows["part"] == "main")]
     blocks += (
-        _results(report, rows, f"{heading}: main analyses.", by_outcome=True)
+        _results(report, rows, f"{heading}: main analyses. {OWN}", by_outcome=True)
         if len(rows)
         else ["No main analysis of these outcomes was run."]
     )
@@ -204,7 +207,7 @@ def _failures(report: Report) -> Section:
     lost = tables.failures_table(report)
     if not len(lost):
         return Section("What failed", ("Nothing failed.",))
-    words = f"{len(lost)} of {len(report.rows)} results could not be computed. They stand in their places above, and here with the whole reason."
+    words = f"{len(lost)} of {len(report.rows)} results could not be computed. They stand in their places above, and here with reasons."
     return Section("What failed", (words, Table(lost, "Failures.")))
 
 
@@ -235,14 +238,14 @@ def _again(report: Report) -> Section:
 
 
 def _release() -> Section:
-    more = "A suppressed cell can also be given away by the individuals of the other cells of its cluster and a total of that cluster."
+    more = "The cells of a cluster add up to what was analysed of it, and with the steps of its flow can give away a suppressed one."
     return Section("Before release", (Caution(CAUTION), more))
 
 
 def summary_text(report: Report) -> str:
     """The report in a terminal: in short, every main result, adjusted p, failures, deviations, and a paragraph of methods."""
     rows = report.rows[report.rows["part"] == "main"]
-    found: list[Block] = [*_results(report, rows, "Main analyses.", by_outcome=True)] if len(rows) else ["No main analysis was run."]
+    found: list[Block] = [*_results(report, rows, f"Main analyses. {OWN}", by_outcome=True)] if len(rows) else ["No main analysis was run."]
     adjusted = list(_adjusted(report, report.locked.plan.outcomes))
     parts = [in_short(report), Section("Results", (*found, *adjusted)), _failures(report), _deviations(report), _short_methods(report)]
     return "\n\n".join([report_title(report), report_text(parts)])

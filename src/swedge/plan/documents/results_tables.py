@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from swedge._present.tables import is_missing, percent
+from swedge._present.tables import is_missing
 from swedge.errors import SMALL
-from swedge.plan.documents.naming import OWN_TEST, label_in, labels, measure, named, of
+from swedge.plan.documents.naming import OWN_TEST, label_in, labels, measure, named, of, releasable_text
 from swedge.plan.report import KEY
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def _lines(report: Report, row: Any) -> Iterator[dict[str, Any]]:
         "test": label_in(plan, "tests", row.test) if row.test else OWN_TEST,
         "estimand": fit["estimand"] if row.test else row.estimand,
         "measure": measure(plan.outcome(row.outcome), row.scale),
-        "reason": row.message,
+        "reason": releasable_text(report, row.message),
         "n": shown_count(report, row.n),
     }
     numbers = {name: getattr(row, name) for name in ("estimate", "conf_low", "conf_high", "level", "df", "p_value", "min_p", "status")}
@@ -91,10 +91,13 @@ def rows_of(report: Report, outcome: str, *parts: str) -> pd.DataFrame:
 
 
 def adjusted_table(report: Report) -> pd.DataFrame:
-    """p of the registered family, and adjusted."""
+    """The registered family of p values, as they are and adjusted."""
     known = labels(report.locked.plan, "outcomes")
     frame = report.adjusted
-    said = [text if isinstance(text, str) else "" for text in frame["message"]]
+    said = [
+        releasable_text(report, text) or ("It failed." if is_missing(p) else "")
+        for text, p in zip(frame["message"], frame["p_value"], strict=True)
+    ]
     columns = {
         "outcome": [known.get(name, name) for name in frame["outcome"]],
         "p": pd.to_numeric(frame["p_value"]).to_numpy(dtype=float),
@@ -106,7 +109,13 @@ def adjusted_table(report: Report) -> pd.DataFrame:
 
 def deviations_table(report: Report) -> pd.DataFrame:
     """Deviations with names as they are registered."""
-    return report.deviations.rename(columns={"where": "what", "run": "in this run"})
+    return releasable(report, report.deviations).rename(columns={"where": "what", "run": "in this run"})
+
+
+def releasable(report: Report, frame: pd.DataFrame) -> pd.DataFrame:
+    """A table whose sentences hold no small count of people that is meant for release."""
+    texts = {name: [releasable_text(report, text) for text in frame[name]] for name in ("message", "run") if name in frame.columns}
+    return frame.assign(**texts)
 
 
 def amendments_table(report: Report) -> pd.DataFrame:
@@ -126,7 +135,10 @@ def versions_table(report: Report) -> pd.DataFrame:
 def failures_table(report: Report) -> pd.DataFrame:
     """What failed, and why."""
     plan = report.locked.plan
-    rows = [(label_in(plan, "outcomes", row.outcome), named(plan, row), row.message) for row in report.failures.itertuples(index=False)]
+    rows = [
+        (label_in(plan, "outcomes", row.outcome), named(plan, row), releasable_text(report, row.message))
+        for row in report.failures.itertuples(index=False)
+    ]
     return pd.DataFrame(rows, columns=["outcome", "analysis", "why"])
 
 
@@ -145,18 +157,10 @@ def cells_table(report: Report) -> pd.DataFrame:
 def notes_points(report: Report, kind: str) -> tuple[str, ...]:
     """Sentences of one kind that fits and tests gave, each once, with what it is about."""
     plan, notes = report.locked.plan, of(report.notes, kind=kind)
-    return tuple(f"{text} [{_about(plan, rows)}]" for text, rows in notes.groupby("text", sort=False))
+    return tuple(f"{releasable_text(report, text)} [{_about(plan, rows)}]" for text, rows in notes.groupby("text", sort=False))
 
 
 def _about(plan: Any, rows: pd.DataFrame) -> str:
     """Of which results a note is: by name while they are few."""
     whose = [f"{label_in(plan, 'outcomes', row.outcome)}: {named(plan, row)}" for row in rows.itertuples(index=False)]
     return "; ".join(whose) if len(whose) <= 2 else f"{whose[0]}; and {len(whose) - 1} more"
-
-
-def level_words(report: Report) -> str:
-    """The level of the intervals.
-
-    The plan's level is that of every fit; a test has its own.
-    """
-    return percent(report.locked.plan.level)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,8 @@ from swedge._present.report import Caution
 from swedge._present.tables import format_p, is_missing, percent
 from swedge.errors import counted
 from swedge.estimate import RATIOS
-from swedge.plan.documents.naming import label_in, measure, named, shown_p
+from swedge.plan.documents.naming import label_in, measure, named, releasable_text, shown_p
+from swedge.plan.documents.prose import joined
 from swedge.plan.documents.sap_design import offer
 
 if TYPE_CHECKING:
@@ -40,7 +42,7 @@ def in_words(report: Report, row: Any) -> str:
     plan = report.locked.plan
     who = f"{label_in(plan, 'outcomes', row.outcome)}; {named(plan, row)}"
     if row.status == "failed":
-        return f"{who}: failed. {'' if is_missing(row.message) else row.message}".rstrip()
+        return f"{who}: failed. {releasable_text(report, row.message)}".rstrip()
     what = measure(plan.outcome(row.outcome), row.scale)
     said = [_effect(what, row), *_ratio(row), *_p(row), *_offered(row)]
     return f"{who}: {'; '.join(part for part in said if part)}."
@@ -91,10 +93,14 @@ def _offered(row: Any) -> Iterator[str]:
 def bounded(report: Report, rows: Sequence[Any]) -> list[Caution]:
     """A caution for every test that cannot reject at the plan's level, whatever the effect."""
     plan = report.locked.plan
-    found = {(label_in(plan, "tests", row.test), row.min_p) for row in rows if not is_missing(row.min_p) and row.min_p > plan.alpha}
+    found: dict[tuple[str, float], dict[str, None]] = defaultdict(dict)
+    for row in rows:
+        if not is_missing(row.min_p) and row.min_p > plan.alpha:
+            found[label_in(plan, "tests", row.test), row.min_p][label_in(plan, "outcomes", row.outcome)] = None
     return [
         Caution(
-            f"{test} cannot give a p below {format_p(least)} here, so it can never reject at {percent(plan.alpha)}: {offer(least, plan.alpha)}"
+            f"{test} ({joined(outcomes)}): p cannot be below {format_p(least)}, so that it can never reject at {percent(plan.alpha)}:"
+            f" {offer(least, plan.alpha)}"
         )
-        for test, least in sorted(found)
+        for (test, least), outcomes in found.items()
     ]

@@ -21,10 +21,13 @@ if TYPE_CHECKING:
 FILLS = sap_design.FILLS | sap_analysis.FILLS
 SECTIONS = tuple(dict.fromkeys(item.section for item in SAP_ITEMS))
 DEVIATIONS = (
-    "Deviations of the analysis: the run compares what it did with what is registered here. Every amendment,"
-    " every registered fit or test that"
-    " was not run or failed, every one that was run and is not registered, and every package of another version is listed in the report. An"
-    " analysis that is not in this plan is exploratory, whatever it finds."
+    "Deviations of the analysis: the run compares what it did with what is registered here. The report lists every amendment, every"
+    " registered fit or test that was not run or failed, every one that was run and is not registered, and every package of another"
+    " version. An analysis that is not in this plan is exploratory, whatever it finds."
+)
+OBSERVATIONAL = (
+    "an observational panel, in which nobody drew who is treated when. What is estimated from it rests on parallel trends or the like, and"
+    " no randomisation test applies."
 )
 
 
@@ -106,6 +109,8 @@ def _data(plan: Plan) -> Section:
     blocks: list[Block] = [Table(pd.DataFrame([_source(entry) for entry in plan.sources]), "The tables that the trial receives.")]
     words = tuple(sentence(f"{entry.name}: {entry.words}") for entry in plan.sources if entry.words)
     blocks += [Points(words)] if words else []
+    panels = [entry.name for entry in plan.sources if entry.first_treated is not None]
+    blocks += [Caution(f"{joined(panels)}: {OBSERVATIONAL}")] if panels else []
     blocks += (
         [Table(_columns(plan), "The columns as agreed.")] if plan.columns else ["No columns were agreed beside those that analyses name."]
     )

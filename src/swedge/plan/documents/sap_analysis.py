@@ -212,7 +212,7 @@ def _bound(plan: Plan, label: str, labels: Iterable[str], p: float) -> Block:
 def smallest_attainable(plan: Plan, analysis: Analysis, outcome: Outcome, test: object) -> float:
     """Smallest p of a test of one outcome under the allocations of its clusters; 0 where there is no bound, or none is known yet."""
     gone = [name for name in (*outcome.without, *analysis.without_clusters) if name in plan.design.clusters]
-    if gone and plan.allocation is None:
+    if (gone and plan.allocation is None) or plan.source_of(outcome).first_treated is not None:
         return 0.0
     own = plan.allocation.without(gone).design if gone and plan.allocation is not None else plan.design
     return smallest_p(test, own.count(), own.min_p())

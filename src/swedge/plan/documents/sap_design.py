@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from swedge.plan.lock import Amendment
 
 
+MOST_LISTED = 24
+"""Most permitted allocations that are listed one by one."""
+
 ELSEWHERE = "[To be written: how and by whom the lot was drawn, as it was not drawn here (text.randomisation)]"
 
 
@@ -67,10 +70,13 @@ def kind_of(design: Design) -> str:
     >>> kind_of(Design.stepped_wedge(3)), kind_of(Design.parallel(4))
     ('stepped-wedge cluster randomised trial', 'parallel cluster randomised trial')
     """
-    steps = [_crossover(row) for row in design.rows]
-    if all(step is not None for step in steps):
-        return "stepped-wedge cluster randomised trial" if len(set(steps)) > 1 and any(steps) else "parallel cluster randomised trial"
-    return "cluster randomised trial"
+    steps, periods = {_crossover(row) for row in design.rows}, design.n_periods
+    known = {step for step in steps if step is not None}
+    if known != steps:
+        return "cluster randomised trial"
+    inside, all_treated = {step for step in known if 0 < step < periods}, max(known) < periods
+    stepped = len(inside) > 1 or (all_treated and len(known) > 1)
+    return f"{'stepped-wedge' if stepped else 'parallel'} cluster randomised trial"
 
 
 def _crossover(row: tuple[float | None, ...]) -> int | None:
@@ -129,7 +135,7 @@ def randomisation(facts: Facts) -> Known:
     """Item 10."""
     plan = facts.plan
     constraint = _constraint(plan.design)
-    blocks = [lot_in_words(plan.design), *constraint, *_allocated(plan), *_smallest(plan)]
+    blocks = [lot_in_words(plan.design), *constraint, *_permitted(plan), *_allocated(plan), *_smallest(plan)]
     elsewhere = plan.allocation is not None and not _drawn(plan.allocation)
     return Known(tuple(blocks), (ELSEWHERE,) if elsewhere else ())
 
@@ -145,16 +151,27 @@ def lot_in_words(drawn: Design) -> str:
     return f"{strata} The design permits {spell(drawn.count())} allocations."
 
 
+def _permitted(plan: Plan) -> list[Block]:
+    """Every allocation, where there are few."""
+    drawn, own = plan.design, None if plan.allocation is None else plan.allocation.sequence
+    if drawn.count() > MOST_LISTED:
+        return []
+    rows = [(k, *row, "carried out" if tuple(row) == own else "–") for k, row in enumerate(drawn.allocations().tolist())]
+    frame = pd.DataFrame(rows, columns=["number", *drawn.clusters, "remark"])
+    return [Table(frame, "The permitted allocations: the sequence of each cluster.")]
+
+
 def _constraint(drawn: Design) -> list[Block]:
     rule = drawn.constraint
     if rule is None:
         return []
     kept = f"{spell(rule.keep)}" if isinstance(rule.keep, int) else f"a share of {number(rule.keep)}"
     among = "all allocations" if rule.sample is None else f"{spell(rule.sample)} sampled allocations (seed {rule.seed})"
-    frame = pd.DataFrame({c.name: [number(v) for v in c.values] for c in rule.covariates}, index=list(drawn.clusters))
+    values = [(name, *(number(c.values[k]) for c in rule.covariates)) for k, name in enumerate(drawn.clusters)]
+    frame = pd.DataFrame(values, columns=["cluster", *(c.name for c in rule.covariates)])
     weights = joined(f"{c.name} {number(c.weight)}" for c in rule.covariates)
     words = f"Constrained: of {among}, {kept} that balance the covariates best are kept (weights: {weights})."
-    return [words, Table(frame.rename_axis("cluster").reset_index(), "Covariates of clusters that the allocation balances.")]
+    return [words, Table(frame, "Covariates of clusters that the allocation balances.")]
 
 
 def _allocated(plan: Plan) -> list[Block]:
