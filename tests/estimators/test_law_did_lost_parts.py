@@ -110,7 +110,7 @@ def test_bad_input_trends_from_an_event_study_with_a_lost_part() -> None:
 
 
 def test_an_effect_that_is_0_whatever_the_outcomes_is_none() -> None:
-    """Of one treated cluster with one period before treatment the first stage fits that period: the lead used to be 0 of rounding, with p."""
+    """With one period before treatment the first stage fits it: the lead used to be 0 but for rounding, with a p."""
     trial = panel([2, 0, 0, 0, 0, 2], 4)
     fit = TwoStage(aggregate="dynamic", leads=1).fit(trial)
     assert fit.tidy().set_index("term")["status"].to_dict()["event -1"] == "rank_deficient"

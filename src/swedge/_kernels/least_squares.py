@@ -44,11 +44,21 @@ class LeastSquares(NamedTuple):
     definite: NDArray[np.bool_]
 
     def status(self, weight: Array, y: Array, scatter: ArrayLike = 0.0, robust: bool = True) -> NDArray[np.int8]:
-        """Status of each replicate. A robust variance is made of the cells' residuals, and there may be none."""
-        exact = robust & (self.squares <= EXACT**2 * squares_about_mean(weight, y))
-        status = np.where(exact, Status.NO_DEGREES_OF_FREEDOM, Status.OK)
-        status = np.where(self.definite, status, Status.RANK_DEFICIENT)
-        return np.asarray(np.where(varies(weight, y, scatter), status, Status.NO_VARIATION), dtype=np.int8)
+        """Status of each replicate."""
+        return fit_status(weight, y, self.squares, self.definite, scatter, robust)
+
+
+def fit_status(
+    weight: Array, y: Array, squares: Array, definite: NDArray[np.bool_], scatter: ArrayLike = 0.0, robust: bool = True
+) -> NDArray[np.int8]:
+    """Status of each replicate. A robust variance is made of the cells' residuals, and there may be none.
+
+    `squares` is the weighted sum of squared residuals of cells, `definite` whether they identify every coefficient.
+    """
+    exact = robust & (squares <= EXACT**2 * squares_about_mean(weight, y))
+    status = np.where(exact, Status.NO_DEGREES_OF_FREEDOM, Status.OK)
+    status = np.where(definite, status, Status.RANK_DEFICIENT)
+    return np.asarray(np.where(varies(weight, y, scatter), status, Status.NO_VARIATION), dtype=np.int8)
 
 
 def fit_cells(x: Array, weight: Array, y: Array, inner: Array | None = None, inner_y: Array | None = None) -> LeastSquares:

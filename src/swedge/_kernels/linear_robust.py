@@ -5,7 +5,8 @@ orthonormal basis of the working model and ``M = 1 - QQ'``, the residuals are ``
 equal variance when ``A_i = (1 - Q_i Q_i')^(-1/2)``. Residuals that an estimator's own cohorts would fit away are not fitted away here.
 
 Constants of clusters do not meet each other in any cell: with the other columns about their means in each cluster, ``Q_i`` is the constant
-scaled to length 1 beside an orthonormal basis of the rest, and no column for each cluster is ever made.
+scaled to length 1 beside an orthonormal basis of the rest, and no column for each cluster is ever made. On rows multiplied by the square
+roots of their weights the constant is those square roots.
 
 References
 ----------
@@ -26,12 +27,18 @@ from swedge._kernels.sandwich import ALONE, CORRECTIONS
 Array = NDArray[np.float64]
 
 
+# A standard error this small beside weights and residuals is rounding: two clusters, say, whose residuals mirror each other.
+CANCELLED = 1e-10
+
 # Up to this many clusters the Gram matrix is made, which loses fewer digits than its trace by sums of products.
 GRAM = 300
 
 
 class WorkingModel(NamedTuple):
-    """``columns (..., p, I, T)``, and ``levels (..., I, T)``: 1 in the cells over which each cluster has a constant, all 0 for none."""
+    """``columns (..., p, I, T)``, and ``levels (..., I, T)``: each cluster has a multiple of its own row among them, all 0 for none.
+
+    1 in the cells over which a cluster has a constant; on rows multiplied by the square roots of weights, these square roots.
+    """
 
     columns: Array
     levels: Array
@@ -64,14 +71,14 @@ class _Basis(NamedTuple):
     rest: Array
 
 
-def orthonormal(columns: Array) -> Array:
+def _orthonormal(columns: Array) -> Array:
     """Orthonormal basis ``(..., c, r)`` of the span of ``(..., c, p)``; directions of no length become zero."""
     left, size, _ = np.linalg.svd(columns, full_matrices=False)
     return np.asarray(left * (size > 1e-10 * size[..., :1])[..., None, :])
 
 
-def linear_robust(kind: str, weights: Array, y: Array, model: WorkingModel) -> LinearRobust:
-    """Variance of ``sum(weights * y)``.
+def linear_robust(kind: str, weights: Array, y: Array, model: WorkingModel, clusters: Array | None = None) -> LinearRobust:
+    """Variance of ``sum(weights * y)``; 0 where only rounding is left of it.
 
     Parameters
     ----------
@@ -81,28 +88,42 @@ def linear_robust(kind: str, weights: Array, y: Array, model: WorkingModel) -> L
     y : (..., I, T)
     model : WorkingModel
         Of the cell means: clusters, periods, and what is expected of the treatment.
+    clusters : (...), optional
+        How many "CR1" counts; those with weight if left out.
     """
     basis = _basis(model)
     residual = _residual(basis, y)
     bent, alone = _corrected(kind, weights, basis)
     pulls = (bent * residual[..., None, :, :]).sum(-1)
-    informed = (np.abs(weights).sum((-3, -1)) > 0).sum(-1)[..., None, None]
-    factor = informed / np.maximum(informed - 1, 1) if kind == "CR1" else 1.0
-    return LinearRobust(factor * (pulls @ pulls.swapaxes(-1, -2)), _satterthwaite(bent, basis), residual, alone)
+    size = (weights**2).sum((-2, -1)) * (residual**2).sum((-2, -1))[..., None]
+    real = (pulls**2).sum(-1) > CANCELLED**2 * size
+    counted = (np.abs(weights).sum((-3, -1)) > 0).sum(-1) if clusters is None else np.asarray(clusters)
+    factor = (counted / np.maximum(counted - 1, 1))[..., None, None] if kind == "CR1" else 1.0
+    covariance = factor * (pulls @ pulls.swapaxes(-1, -2)) * (real[..., :, None] & real[..., None, :])
+    return LinearRobust(covariance, _satterthwaite(bent, basis), residual, alone)
+
+
+def unexplained(model: WorkingModel, table: Array) -> Array:
+    """What of a table ``(..., I, T)`` the working model leaves."""
+    return _residual(_basis(model), table)
 
 
 def _basis(model: WorkingModel) -> _Basis:
-    count = np.maximum(model.levels.sum(-1, keepdims=True), 1.0)
-    within, share = model.levels[..., None, :, :], count[..., None, :, :]
-    moving = model.columns - within * ((model.columns * within).sum(-1, keepdims=True) / share)
+    length = np.sqrt((model.levels**2).sum(-1, keepdims=True))
+    constant = model.levels / np.where(length > 0, length, 1.0)
+    own = constant[..., None, :, :]
+    moving = model.columns - own * (model.columns * own).sum(-1, keepdims=True)
     clusters, periods = moving.shape[-2:]
-    rest = orthonormal(np.swapaxes(moving.reshape((*moving.shape[:-2], -1)), -1, -2))
-    return _Basis(model.levels / np.sqrt(count), rest.reshape((*rest.shape[:-2], clusters, periods, -1)))
+    rest = _orthonormal(np.swapaxes(moving.reshape((*moving.shape[:-2], -1)), -1, -2))
+    return _Basis(constant, rest.reshape((*rest.shape[:-2], clusters, periods, -1)))
 
 
 def _residual(basis: _Basis, y: Array) -> Array:
-    fitted = (basis.rest * (basis.rest * y[..., None]).sum((-3, -2), keepdims=True)).sum(-1)
-    return np.asarray(y - basis.constant * (basis.constant * y).sum(-1, keepdims=True) - fitted)
+    moving = y - basis.constant * (basis.constant * y).sum(-1, keepdims=True)
+    rest = basis.rest.reshape((*basis.rest.shape[:-3], -1, basis.rest.shape[-1]))
+    cells = moving.reshape((*moving.shape[:-2], -1))
+    fitted = (cells @ rest) @ rest.T if rest.ndim == 2 else (rest @ (rest.swapaxes(-1, -2) @ cells[..., None]))[..., 0]
+    return np.asarray(moving - fitted.reshape((*fitted.shape[:-1], *y.shape[-2:])))
 
 
 def _corrected(kind: str, weights: Array, basis: _Basis) -> _Corrected:

@@ -26,6 +26,8 @@ COLUMNS = ("term", "estimate", "std_error", "statistic", "df", "p_value", "conf_
 ONE_CLUSTER, SOME_CLUSTER = 0.5, 0.01
 # The detail that holds this share for each term of a fit refused for it.
 ONE_CLUSTER_SHARE = "one_cluster_share"
+# The detail that holds the status of each term of fits that stand although some term has no numbers.
+TERM_STATUS = "term_status"
 # A standard error below this share of the estimate is what rounding leaves of a fit without residuals.
 EXACT = 1e-10
 
@@ -113,7 +115,7 @@ class Estimate:
 
     @property
     def bands(self) -> Array:
-        """Limits ``(K, 2)`` of one fit that hold for all terms together at `level`.
+        """Limits ``(K, 2)`` of one fit that hold for all terms together at `level`; nan for a term without a standard error.
 
         Every term has the same pointwise level, that at which correlated normal statistics are all inside, and its own df: a little
         cautious where the terms' errors share their denominators, up to two points too narrow where they do not.
@@ -128,9 +130,10 @@ class Estimate:
         from swedge._kernels.bands import largest_t_quantile
 
         _one(self)
-        if len(self.terms) < 2 or self.covariance is None or not np.isfinite(self.covariance).all():
+        known = np.ravel(np.isfinite(self.std_error))
+        if known.sum() < 2 or self.covariance is None:
             raise FitError("Simultaneous bands need several terms and their covariance. Fit effect=ByExposure() without an estimand.")
-        pointwise = 1 - two_sided_p(largest_t_quantile(self.covariance, np.inf, self.level), np.inf)
+        pointwise = 1 - two_sided_p(largest_t_quantile(self.covariance[np.ix_(known, known)], np.inf, self.level), np.inf)
         half = quantile(float(pointwise), self.df) * self.std_error
         return np.stack([self.estimate - half, self.estimate + half], -1)
 
@@ -153,7 +156,8 @@ class Estimate:
         frame = pd.DataFrame(
             {"term": list(self.terms) * count, **table, "conf_low": limits[..., 0].ravel(), "conf_high": limits[..., 1].ravel()}
         )
-        names = [Status(int(code)).name.lower() for code in np.repeat(np.ravel(self.status), len(self.terms))]
+        codes = self.details.get(TERM_STATUS, np.broadcast_to(np.reshape(self.status, (*lead, 1)), shape))
+        names = [Status(int(code)).name.lower() for code in np.ravel(codes)]
         frame = frame.assign(estimand=self.estimand, estimator=self.estimator, status=names)[list(COLUMNS)]
         return frame.assign(replicate=np.repeat(np.arange(count), len(self.terms))) if lead else frame
 
@@ -193,14 +197,16 @@ class Estimate:
         at = np.array([float(term.split()[1]) for term in self.terms])
         kind = self.terms[0].split()[0]
         onset = -0.5 if kind == "event" and at.min() < 0 else None
-        return draw_effect_curve(at, self.estimate, self.conf_int, self.bands, ALONG[kind], f"Effect ({SCALES[self.scale]})", ax, onset)
+        bands = self.bands if np.isfinite(self.std_error).sum() > 1 else None
+        return draw_effect_curve(at, self.estimate, self.conf_int, bands, ALONG[kind], f"Effect ({SCALES[self.scale]})", ax, onset)
 
     def _parts(self) -> Estimate:
         """The same fit without an overall effect that stands before its parts."""
         if self.terms[0] != "overall" or len(self.terms) == 1 or np.ndim(self.status):
             return self
         own = {name: getattr(self, name)[1:] for name in ("terms", "estimate", "std_error", "df")}
-        return replace(self, covariance=None if self.covariance is None else self.covariance[1:, 1:], **own)
+        details = {name: value[1:] if name == TERM_STATUS else value for name, value in self.details.items()}
+        return replace(self, covariance=None if self.covariance is None else self.covariance[1:, 1:], details=details, **own)
 
 
 ALONG = {"exposure": "Periods since crossover", "period": "Period", "event": "Periods since treatment"}
@@ -259,27 +265,34 @@ def assemble(
     wording: Wording,
     details: dict[str, Array] | None = None,
     alone: Array | None = None,
+    own: NDArray[np.int8] | None = None,
 ) -> Estimate:
     """An estimate from rows ``(R or 1, K)`` of estimate and df, ``(R or 1, K, K)`` of covariance, and statuses ``(R or 1,)``.
 
-    `alone` is the share of each contrast that single clusters fit exactly, which a cluster-robust variance does not see.
+    `alone` is the share of each contrast that single clusters fit exactly, which a cluster-robust variance does not see. `own` ``(R or 1,
+    K)`` are statuses of terms: one that is not usable becomes nan, and the others stand.
 
     Where a status is not usable, or no df are left, the numbers become nan. A fit without residuals has no df left, whatever the formula
     for them says.
     """
     estimate, covariance, df = numbers
     variance = np.einsum("...kk->...k", covariance)
-    lost = np.where(np.isfinite(variance).all(-1), Status.OK, Status.RANK_DEFICIENT)
-    spent = ~(df > 0) | (variance <= EXACT**2 * estimate**2)
-    bad = np.where(spent.any(-1), Status.NO_DEGREES_OF_FREEDOM, lost)
-    blind = np.zeros((1, len(terms))) if alone is None else np.nan_to_num(alone)
+    each = np.zeros((1, len(terms)), dtype=np.int8) if own is None else own
+    stands = each <= Status.SINGULAR
+    lost = np.where((np.isfinite(variance) | ~stands).all(-1), Status.OK, Status.RANK_DEFICIENT)
+    bad = np.where((spent(estimate, variance, df) & stands).any(-1), Status.NO_DEGREES_OF_FREEDOM, lost)
+    shares = np.zeros((1, len(terms))) if alone is None else np.nan_to_num(alone)
+    blind = np.where(stands, shares, 0.0)
     bad = np.where(blind.max(-1, initial=0.0) > ONE_CLUSTER, Status.ONE_CLUSTER, bad)
     code = np.where(status <= Status.SINGULAR, np.maximum(bad, status), status)
-    usable = (code <= Status.SINGULAR)[:, None]
+    whole = (code <= Status.SINGULAR)[:, None]
+    usable = whole & stands
     arrays = [_shaped(np.where(usable, rows, np.nan), trial.shape) for rows in (estimate, np.sqrt(variance), df)]
     shown = {name: _shaped(rows[:, None], trial.shape) for name, rows in (details or {}).items()}
     if len(terms) > 1 and (code == Status.ONE_CLUSTER).any():
-        shown[ONE_CLUSTER_SHARE] = _shaped(blind, trial.shape)
+        shown[ONE_CLUSTER_SHARE] = _shaped(shares, trial.shape)
+    if not stands.all():
+        shown[TERM_STATUS] = _shaped(np.where(whole, np.maximum(each, code[:, None]), code[:, None]), trial.shape)
     return Estimate(
         terms=terms,
         estimate=arrays[0],
@@ -292,8 +305,13 @@ def assemble(
         methods=wording.methods,
         notes=(*wording.notes, *_blind_spot(terms, blind.max(0, initial=0.0))),
         details=shown,
-        covariance=_squared(np.where(usable[..., None], covariance, np.nan), trial.shape),
+        covariance=_squared(np.where(usable[..., None] & usable[..., None, :], covariance, np.nan), trial.shape),
     )
+
+
+def spent(estimate: Array, variance: Array, df: Array) -> NDArray[np.bool_]:
+    """Whether no degrees of freedom are left, or rounding alone of the variance."""
+    return np.asarray(~(df > 0) | (variance <= EXACT**2 * estimate**2))
 
 
 def _squared(rows: Array, lead: tuple[int, ...]) -> Array:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from swedge._present.tables import format_p, percent
 from swedge.errors import DataError
 from swedge.estimate.estimator import Estimator, check_pair
-from swedge.estimate.result import RATIOS, SCALES, Estimate, as_ratios
+from swedge.estimate.result import RATIOS, SCALES, TERM_STATUS, Estimate, as_ratios
 from swedge.trial import Trial
 
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ class WaldTest:
             first(fit.p_value),
             limits,
             first(fit.statistic),
-            fit.status,
+            np.asarray(fit.details[TERM_STATUS][..., 0]) if TERM_STATUS in fit.details else fit.status,
             first(fit.estimate),
             "wald",
             self.level,

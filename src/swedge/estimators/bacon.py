@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -88,7 +89,7 @@ def bacon_decomposition(trial: Trial) -> BaconDecomposition:
     Parameters
     ----------
     trial : Trial
-        One trial, every cluster observed in every period; cells weigh alike.
+        One trial, every cluster observed in every period that has data; cells weigh alike.
 
     Raises
     ------
@@ -108,7 +109,8 @@ def bacon_decomposition(trial: Trial) -> BaconDecomposition:
     >>> bacon_decomposition(trial)
     <BaconDecomposition: one comparison, estimate 3>
     """
-    groups, periods = _groups(trial), trial.n.shape[-1]
+    groups = _groups(trial)
+    periods = len(groups[0].mean)
     pairs = [(a, b) for a in groups for b in groups if a is not b and 0 < a.start < periods]
     rows = [row for row in (_compared(a, b, periods) for a, b in pairs) if row is not None]
     if not rows:
@@ -123,14 +125,14 @@ def _groups(trial: Trial) -> list[_Group]:
         raise DataError(f"This is a stack of {int(np.prod(trial.shape))} trials; decompose one at a time, trial.replicate(k).")
     found = cohorts(trial)
     _check_complete(trial, found)
-    y = about_centre(trial)
-    return [
-        _Group(_label(trial, int(g)), int(g), float((found.start == g).mean()), y[found.start == g].mean(0)) for g in np.unique(found.start)
-    ]
+    kept = np.flatnonzero(found.seen.any(-2))
+    shown, start = [trial.periods[t] for t in kept], np.searchsorted(kept, found.start)
+    y = about_centre(trial)[:, kept]
+    return [_Group(_label(shown, int(g)), int(g), float((start == g).mean()), y[start == g].mean(0)) for g in np.unique(start)]
 
 
 def _check_complete(trial: Trial, found: Cohorts) -> None:
-    gaps = np.flatnonzero(~found.seen.all(-1))
+    gaps = np.flatnonzero(~found.throughout)
     if len(gaps):
         raise DataError(
             f"{listing([trial.clusters[i] for i in gaps])} ({len(gaps)} of {len(trial.clusters)} clusters) are not observed in every"
@@ -138,8 +140,8 @@ def _check_complete(trial: Trial, found: Cohorts) -> None:
         )
 
 
-def _label(trial: Trial, start: int) -> object:
-    return "never" if start == trial.n.shape[-1] else "always" if start == 0 else trial.periods[start]
+def _label(periods: Sequence[object], start: int) -> object:
+    return "never" if start == len(periods) else "always" if start == 0 else periods[start]
 
 
 def _compared(treated: _Group, control: _Group, periods: int) -> tuple[object, object, str, float, float] | None:

@@ -149,7 +149,8 @@ def _notes(trial: Trial, found: GroupTimes) -> tuple[str, ...]:
     )
     groups = np.unique(start[(start < seen.shape[-1]) & (held > 0)])
     lost = [str(trial.periods[g]) for g in groups if g not in found.pairs.group[found.pairs.event >= 0]]
-    part = int((held * (seen.any(-1) & ~seen.all(-1))).sum(-1).max())
+    empty = ~seen.any(tuple(range(seen.ndim - 1)))
+    part = int((held * (seen.any(-1) & ~(seen | empty).all(-1))).sum(-1).max())
     told = {
         f"No effect of the groups first treated in {listing(lost)}: no untreated period before, or no control.": bool(lost),
         f"{part} of {len(trial.clusters)} clusters are not observed in every period; each joins the comparisons whose two periods it"

@@ -58,10 +58,11 @@ class CallawaySantAnna(ByGroupTime):
     adjust : {"doubly robust", "outcome regression", "ipw"}
         How: a logit propensity score and a regression of changes among controls, or one of them. Controls with a score above .995 drop out.
     cluster : str, optional
-        Column of `Trial.with_cluster_covariates` that says which clusters belong together; vcov="influence" adds up their influences.
+        Column of `Trial.with_cluster_covariates` that says which clusters belong together; vcov="influence" adds up their influences, and
+        df="clusters" counts these groups.
     vcov : {"CR0", "CR1", "CR2", "CR3", "influence"}
         "influence" is the variance of Callaway and Sant'Anna, without a factor for few clusters; a group of one cluster adds nothing to
-        it. With covariates, only "influence" knows that the score and the regression are estimated.
+        it. With covariates the others take the propensity score as known; the regression's error they count.
     df : {"satterthwaite", "clusters", "normal"}
 
     Raises
@@ -124,7 +125,13 @@ class CallawaySantAnna(ByGroupTime):
         return identified(found, pairs_of(classes), classes, self.controls)
 
     def _averages(self, pairs: Pairs, trial: Trial) -> Averages | None:
-        return None if self.aggregate is None else averages(self.aggregate, pairs, trial.periods, self.balance)
+        if self.aggregate is None:
+            return None
+        found = averages(self.aggregate, pairs, trial.periods, self.balance)
+        if self.balance is not None and not found.counted.any():
+            longest = len(trial.periods) - 1 - int(pairs.group.min())
+            raise DataError(f"balance={self.balance}: no group has so many periods after its first treated one; the longest has {longest}.")
+        return found
 
     def _sizes_move(self) -> bool:
         return True
@@ -161,6 +168,16 @@ class CallawaySantAnna(ByGroupTime):
         kinds = np.unique(trial.cluster_column(self.cluster), return_inverse=True)[1]
         parts = self.influence(trial) @ np.eye(kinds.max() + 1)[kinds]
         return np.asarray(parts @ np.swapaxes(parts, -1, -2))
+
+    def _fixed(self, trial: Trial, natural: Array) -> Array:
+        if self.cluster is None or self.df == "normal":
+            return super()._fixed(trial, natural)
+        kinds = np.unique(trial.cluster_column(self.cluster)[(trial.n > 0).any(-1).reshape((-1, len(trial.clusters))).any(0)])
+        return np.full(natural.shape, len(kinds) - 1.0)
+
+    def _methods(self, trial: Trial) -> str:
+        told = super()._methods(trial)
+        return told if self.cluster is None else told.replace("standard errors", f"standard errors (influences added up by {self.cluster})")
 
     def _named(self) -> str:
         averaged = f", averaged by {AVERAGED[self.aggregate]}" if self.aggregate else ""

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from swedge._kernels.least_squares import fit_cells
-from swedge._kernels.linear_robust import orthonormal
-from swedge._kernels.sandwich import cluster_robust
+from swedge._kernels.least_squares import fit_status
+from swedge._kernels.linear_robust import LinearRobust, WorkingModel, linear_robust, unexplained
+from swedge._kernels.two_way import connected
 from swedge.assumptions import Constant
 from swedge.errors import FitError, nearest
 from swedge.estimate import Estimate, LinearEstimator, Wording, assemble
 from swedge.estimators.columns import adjusted_for, cluster_columns, counted, informed, period_columns, stack_columns
+from swedge.estimators.difference import about_centre
 from swedge.estimators.mean_model import MeanModel, explained, mean_model
 from swedge.estimators.pieces import full
 from swedge.trial import Trial
@@ -27,11 +29,16 @@ WEIGHINGS = ("size", "equal")
 
 @dataclass(frozen=True)
 class _IndicatorRegression(LinearEstimator):
-    """Least squares of cell means on indicators and treatment: weights by the Frisch-Waugh-Lovell theorem."""
+    """Least squares of cell means on indicators and treatment: weights by the Frisch-Waugh-Lovell theorem.
+
+    Rows are multiplied by the square roots of their weights. Cluster indicators are swept out of them, and never made.
+    """
 
     weigh: str = "size"
     vcov: str = "CR2"
     df: str = "satterthwaite"
+
+    absorbs: ClassVar[bool]  # Whether clusters have indicators
 
     def __post_init__(self) -> None:
         for name, allowed in (
@@ -43,9 +50,10 @@ class _IndicatorRegression(LinearEstimator):
             if value not in allowed:
                 raise FitError(f"{name}={value!r}; expected one of {', '.join(allowed)}.{nearest(value, allowed)}")
 
-    @abstractmethod
     def indicators(self, trial: Trial) -> Array:
-        """Columns to adjust for, ``(p, I, T)``."""
+        """Columns to adjust for, ``(p, I, T)``; one a cluster, where clusters are among them."""
+        periods = period_columns(trial)
+        return stack_columns(periods, cluster_columns(trial)) if self.absorbs else periods
 
     def cell_weights(self, trial: Trial) -> Array:
         """How much each cell counts, ``(..., I, T)``."""
@@ -53,8 +61,7 @@ class _IndicatorRegression(LinearEstimator):
 
     def mean_model(self, trial: Trial) -> MeanModel:
         """Named columns of one trial."""
-        clusters = len(self.indicators(trial)) > len(period_columns(trial))
-        return mean_model(trial, Constant(), clusters=clusters, weight=self.cell_weights(trial))
+        return mean_model(trial, Constant(), clusters=self.absorbs, weight=self.cell_weights(trial))
 
     def aliases(self, trial: Trial) -> str:
         """Which columns of one trial's model repeat others."""
@@ -63,25 +70,31 @@ class _IndicatorRegression(LinearEstimator):
     def weights(self, trial: Trial) -> Array:
         """Weights ``(..., I, T)``: the treatment's residual on the indicators, over its own sum of squares."""
         scale = np.sqrt(self.cell_weights(trial))
-        flat = scale.reshape((*scale.shape[:-2], -1))
-        base = self.indicators(trial).reshape((-1, flat.shape[-1]))
-        basis = orthonormal(np.swapaxes(base * flat[..., None, :], -1, -2))
-        target = trial.arm.reshape((*trial.arm.shape[:-2], -1)) * flat
-        residual = target - _project(basis, target)
-        size = (residual**2).sum(-1, keepdims=True)
-        identified = size > 1e-10 * np.maximum((target**2).sum(-1, keepdims=True), 1e-300)
-        weights = np.where(identified, flat * residual / np.where(identified, size, 1.0), np.nan)
-        return np.asarray(weights.reshape((*weights.shape[:-1], *trial.n.shape[-2:])))
+        target = trial.arm * scale
+        residual = unexplained(self._swept(period_columns(trial), scale), target)
+        size = (residual**2).sum((-2, -1), keepdims=True)
+        identified = size > 1e-10 * np.maximum((target**2).sum((-2, -1), keepdims=True), 1e-300)
+        return np.where(identified, scale * residual / np.where(identified, size, 1.0), np.nan)
+
+    def _swept(self, columns: Array, scale: Array) -> WorkingModel:
+        """Columns ``(..., p, I, T)``, beside clusters if they have indicators, on rows multiplied by ``scale (..., I, T)``."""
+        return WorkingModel(columns * scale[..., None, :, :], scale if self.absorbs else np.zeros(scale.shape))
+
+    def _definite(self, trial: Trial, weights: Array) -> NDArray[np.bool_]:
+        """Whether cells identify every coefficient, ``(...)``: with clusters among them, their periods have to hang together."""
+        known = np.isfinite(weights).all((-2, -1))
+        if not self.absorbs:
+            return np.asarray(known)
+        seen = (trial.n > 0).astype(float)
+        periods = seen.any(-2).sum(-1)
+        return np.asarray(known & (connected(seen).sum((-2, -1)) == periods**2))
 
     def _fit(self, trial: Trial) -> Estimate:
-        x = stack_columns(self.indicators(trial), trial.arm[..., None, :, :])
-        weight = full(self.cell_weights(trial), trial, 2)
-        y = np.where(weight > 0, full(trial.outcome, trial, 2), 0.0)
-        fit = fit_cells(full(x, trial, 3) * (weight > 0)[:, None], weight, y)
-        contrasts = np.eye(x.shape[-3])[-1:]
-        robust = cluster_robust(self.vcov, fit.root, fit.crossed, fit.scores, contrasts)
-        fixed = np.array(np.inf) if self.df == "normal" else informed(trial)[:, None] - 1.0
-        df = robust.df if self.df == "satterthwaite" else np.broadcast_to(fixed, robust.df.shape)
+        weights, weight, y = self.weights(trial), self.cell_weights(trial), about_centre(trial)
+        robust = self._robust(trial, weights, np.sqrt(weight), y)
+        estimate = (weights * y).sum((-2, -1))[..., None]
+        numbers = (full(estimate, trial, 1), full(robust.covariance, trial, 2), full(self._freedom(trial, robust.df), trial, 1))
+        status = fit_status(weight, y, (robust.residual**2).sum((-2, -1)), self._definite(trial, weights))
         wording = Wording(
             type(self).__name__,
             "treatment effect",
@@ -90,8 +103,18 @@ class _IndicatorRegression(LinearEstimator):
             (*trial.notes, *_left_out(trial), *self._cautions(trial)),
         )
         return assemble(
-            trial, ("treatment",), (fit.beta @ contrasts.T, robust.covariance, df), fit.status(weight, y), wording, alone=robust.alone
+            trial, ("treatment",), numbers, np.broadcast_to(status, trial.shape).ravel(), wording, alone=full(robust.alone, trial, 1)
         )
+
+    def _robust(self, trial: Trial, weights: Array, scale: Array, y: Array) -> LinearRobust:
+        columns = stack_columns(period_columns(trial), trial.arm[..., None, :, :])
+        rows = (weights / np.where(scale > 0, scale, 1.0))[..., None, :, :]
+        clusters = informed(trial).reshape(trial.shape)
+        return linear_robust(self.vcov, rows, y * scale, self._swept(columns, scale), clusters)
+
+    def _freedom(self, trial: Trial, natural: Array) -> Array:
+        fixed = np.full(trial.shape, np.inf) if self.df == "normal" else informed(trial).reshape(trial.shape) - 1.0
+        return natural if self.df == "satterthwaite" else fixed[..., None]
 
     def _weighed(self, trial: Trial) -> str:
         """How cells were weighed, in a word: sizes that are all the same are equal weights."""
@@ -131,9 +154,7 @@ class WithinPeriod(_IndicatorRegression):
 
     weigh: str = "equal"
 
-    def indicators(self, trial: Trial) -> Array:
-        """Period indicators."""
-        return period_columns(trial)
+    absorbs: ClassVar[bool] = False
 
     def _cautions(self, trial: Trial) -> tuple[str, ...]:
         if trial.design is None or len(trial.design.strata) < 2:
@@ -172,9 +193,7 @@ class TwoWayFixedEffects(_IndicatorRegression):
 
     weigh: str = "size"
 
-    def indicators(self, trial: Trial) -> Array:
-        """Period and cluster indicators."""
-        return stack_columns(period_columns(trial), cluster_columns(trial))
+    absorbs: ClassVar[bool] = True
 
     def _methods(self, trial: Trial) -> str:
         against = f" with {trial.comparators} never-treated comparison clusters" if trial.comparators else ""
@@ -187,9 +206,3 @@ class TwoWayFixedEffects(_IndicatorRegression):
 def _left_out(trial: Trial) -> tuple[str, ...]:
     names = adjusted_for(trial).removeprefix(", adjusted for ")
     return (f"A comparison of cell means is not adjusted for individual covariates ({names}).",) if names else ()
-
-
-def _project(basis: Array, target: Array) -> Array:
-    if basis.ndim == 2:
-        return np.asarray((target @ basis) @ basis.T)
-    return np.asarray((basis @ (np.swapaxes(basis, -1, -2) @ target[..., None]))[..., 0])

@@ -13,9 +13,10 @@ from swedge._kernels.least_squares import varies
 from swedge._kernels.linear_robust import WorkingModel, linear_robust
 from swedge.errors import FitError, Status, nearest
 from swedge.estimate import Estimate, LinearEstimator, Wording, assemble
+from swedge.estimate.result import spent
 from swedge.estimators.columns import counted, informed, period_columns, stack_columns
 from swedge.estimators.pieces import full
-from swedge.estimators.unseen import cohorts_of_one, without_weight
+from swedge.estimators.unseen import cohorts_of_one, lost_parts, without_weight
 from swedge.trial import Trial
 
 Array = NDArray[np.float64]
@@ -27,6 +28,8 @@ BY_COHORT = ("influence", "saturated")
 # A robust variance is refused when single clusters fit more than this share of a contrast exactly. With one cluster on a side it is .28 to
 # .95, and the standard error .2 to .85 of what it should be; that up to .48 rejects few true nulls at 5% is the doing of 1 to 2 df.
 TOO_MUCH = 0.25
+# Weights that add up to this, without their signs, are rounding: an effect is no number that is 0 whatever the outcomes.
+NOTHING = 1e-9
 VCOV_WORDS = {
     "influence": "influence-function",
     "saturated": "the saturated regression's clustered",
@@ -72,9 +75,9 @@ class TermNumbers(NamedTuple):
     weights: Array | None = None
 
     @property
-    def blind(self) -> NDArray[np.bool_]:
-        """Whether too much of some term's error is not seen, ``(...)``."""
-        return np.asarray(False if self.alone is None else (self.alone > TOO_MUCH).any(-1))
+    def summed_up(self) -> bool:
+        """Whether the first term says it all."""
+        return len(self.terms) == 1 or self.terms[0] == "overall"
 
 
 @dataclass(frozen=True)
@@ -88,17 +91,18 @@ class DifferenceInDifferences(LinearEstimator):
     spread of the estimates, ``3 (1 + e)`` one of 2.6 times. "influence" is the estimator's own influence function, as peers report it.
 
     Where one cluster carries an effect alone, on either side, the working model fits its cells, and nothing is left to measure their error
-    by: above a quarter of an effect's squared weights the fit fails with the status ``ONE_CLUSTER``. Use `PlaceboTest` or
-    `RandomisationTest`, which do without a variance.
+    by: above a quarter of an effect's squared weights its status is ``ONE_CLUSTER``. One of several effects is then nan, and a note names
+    it; where it is the overall one, or the only one, the fit fails. Use `PlaceboTest` or `RandomisationTest`, which do without a variance.
     """
 
     vcov: str = "CR2"
     df: str = "satterthwaite"
 
     vcovs: ClassVar[tuple[str, ...]] = VCOVS
+    dfs: ClassVar[tuple[str, ...]] = tuple(DF_WORDS)
 
     def __post_init__(self) -> None:
-        for name, allowed in (("vcov", self.vcovs), ("df", tuple(DF_WORDS))):
+        for name, allowed in (("vcov", self.vcovs), ("df", self.dfs)):
             value = getattr(self, name)
             if value not in allowed:
                 raise FitError(f"{name}={value!r}; expected one of {', '.join(allowed)}.{nearest(str(value), allowed)}")
@@ -141,16 +145,22 @@ class DifferenceInDifferences(LinearEstimator):
         """Whose residuals make the variance: clusters, periods and one constant effect."""
         return two_way_model(trial)
 
+    def rows(self, trial: Trial, weights: Array, y: Array) -> tuple[Array, Array, WorkingModel]:
+        """Weights ``(..., K, I, T)``, outcomes and the working model on rows that are taken to be uncorrelated: cells."""
+        return weights, y, self.working_model(trial)
+
     def _fit(self, trial: Trial) -> Estimate:
         found = self._numbers(trial)
-        known = np.isfinite(found.estimate).all(-1)
-        status = np.where(known, np.where(varies(trial.n, trial.outcome), Status.OK, Status.NO_VARIATION), Status.RANK_DEFICIENT)
-        status = np.where((status == Status.OK) & found.blind, Status.ONE_CLUSTER, status)
         numbers = (full(found.estimate, trial, 1), full(found.covariance, trial, 2), full(found.df, trial, 1))
-        notes = (*trial.notes, *self._unseen(trial, found), *found.notes)
-        wording = Wording(type(self).__name__, found.estimand, "identity", self._methods(trial), notes)
         alone = None if found.alone is None else full(found.alone, trial, 1)
-        return assemble(trial, found.terms, numbers, full(status, trial, 0).astype(np.int8), wording, alone=alone)
+        own = statuses(*numbers, alone)
+        leading = own[:, 0] if found.summed_up else own.min(-1)
+        moves = full(np.asarray(varies(trial.n, trial.outcome), dtype=np.float64), trial, 0) > 0
+        status = np.where(moves | (leading == Status.RANK_DEFICIENT), leading, Status.NO_VARIATION).astype(np.int8)
+        lost = lost_parts(found.terms, own[0]) if not trial.shape and status[0] == Status.OK else ()
+        notes = (*trial.notes, *self._unseen(trial, found), *found.notes, *lost)
+        wording = Wording(type(self).__name__, found.estimand, "identity", self._methods(trial), notes)
+        return assemble(trial, found.terms, numbers, status, wording, alone=alone, own=own if len(found.terms) > 1 else None)
 
     def _unseen(self, trial: Trial, found: TermNumbers) -> tuple[str, ...]:
         """Notes on treated clusters of one trial that carry no weight, and on cohorts of one whose error the variance does not see."""
@@ -164,7 +174,8 @@ class DifferenceInDifferences(LinearEstimator):
     def _numbers(self, trial: Trial) -> TermNumbers:
         """Estimates and their variance, by the weights of cells."""
         built, y = self.build(trial), about_centre(trial)
-        estimate = (built.weights * y[..., None, :, :]).sum((-2, -1))
+        nothing = np.abs(built.weights).sum((-2, -1)) <= NOTHING
+        estimate = np.where(nothing, np.nan, (built.weights * y[..., None, :, :]).sum((-2, -1)))
         covariance, df, alone = self._covariance(trial, built.weights, y)
         return TermNumbers(built.terms, estimate, covariance, df, built.estimand, built.notes, alone, built.weights)
 
@@ -172,7 +183,7 @@ class DifferenceInDifferences(LinearEstimator):
         """Covariance, df, and what share of each term's error a robust variance does not see."""
         alone = None
         if self.vcov in ROBUST:
-            covariance, natural, _, alone = linear_robust(self.vcov, weights, y, self.working_model(trial))
+            covariance, natural, _, alone = linear_robust(self.vcov, *self.rows(trial, weights, y))
         else:
             parts = self.influence(trial)
             covariance, natural = parts @ parts.swapaxes(-1, -2), np.full(parts.shape[:-1], np.inf)
@@ -186,6 +197,15 @@ class DifferenceInDifferences(LinearEstimator):
         beside = f", {trial.comparators} of them never-treated comparison clusters" if trial.comparators else ""
         variance = VCOV_WORDS.get(self.vcov, f"{self.vcov} cluster-robust")
         return f"{self._named()}, {variance} standard errors and {DF_WORDS[self.df]} degrees of freedom; {counted(trial)}{beside}."
+
+
+def statuses(estimate: Array, covariance: Array, df: Array, alone: Array | None) -> NDArray[np.int8]:
+    """What became of each term by itself, ``(R, K)``."""
+    variance = np.einsum("...kk->...k", covariance)
+    known = np.isfinite(estimate) & np.isfinite(variance)
+    left = np.where(spent(estimate, variance, df), Status.NO_DEGREES_OF_FREEDOM, Status.OK)
+    blind = known & (False if alone is None else alone > TOO_MUCH)
+    return np.where(blind, Status.ONE_CLUSTER, np.where(known, left, Status.RANK_DEFICIENT)).astype(np.int8)
 
 
 def two_way_model(trial: Trial) -> WorkingModel:

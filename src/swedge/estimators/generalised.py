@@ -129,6 +129,8 @@ def _classes(trial: Trial, found: Cohorts, alike: str) -> Classes:
     treated = found.seen & (time >= found.start[..., None])
     label = np.where(treated, _label(found, alike), -1)
     values = np.unique(label[label >= 0])
+    if not len(values):
+        raise DataError("No clean comparison is left: no treated cell is observed. Check first_treated, or which outcomes are missing.")
     terms = tuple(_term(trial, int(value), alike) for value in values)
     return Classes(terms, np.asarray(label[..., None, :, :] == values[:, None, None], dtype=np.float64))
 

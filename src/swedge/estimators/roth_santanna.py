@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, NamedTuple
 
 import numpy as np
@@ -12,12 +12,22 @@ from numpy.typing import NDArray
 from swedge._kernels.cohort_moments import moments
 from swedge._kernels.linear_robust import WorkingModel
 from swedge._kernels.neyman import apart, efficient_slope, neyman, pooled, predicted_spread
+from swedge._kernels.random_levels import decorrelated
 from swedge._kernels.two_way import freed
 from swedge.errors import DataError, FitError, listing, nearest
+from swedge.estimate import Estimate
 from swedge.estimators.aggregation import ESTIMANDS, averages, weigh
 from swedge.estimators.by_group_time import identified
 from swedge.estimators.cohorts import Cohorts, cohorts
-from swedge.estimators.difference import ROBUST, CellEffects, DifferenceInDifferences, TermNumbers, about_centre, with_levels
+from swedge.estimators.difference import (
+    DF_WORDS,
+    ROBUST,
+    CellEffects,
+    DifferenceInDifferences,
+    TermNumbers,
+    about_centre,
+    with_levels,
+)
 from swedge.estimators.group_times import Classes, GroupTimes, classes_of, for_cells, for_clusters, pairs_of
 from swedge.trial import Trial
 
@@ -28,6 +38,7 @@ Array = NDArray[np.float64]
 ENOUGH = 10
 # A standard error below this share of an effect is rounding.
 STILL = 1e-10
+AUTO = "auto"
 KINDS = {"simple": "simple", "cohort": "group", "calendar": "calendar", "event": "dynamic"}
 CHOICES: dict[str, tuple[str | None, ...]] = {
     "aggregate": tuple(KINDS),
@@ -38,6 +49,11 @@ CONTROLS = {"not_yet": "not-yet-treated", "last": "last-treated"}
 ASSUMED = (
     "No design stands behind this panel: dates, and who is never treated, are assumed to be drawn by lot among all clusters. Otherwise"
     " differences in level are taken for an effect; beta=1 needs parallel trends alone."
+)
+CHOSEN = "No design drew the dates of all clusters, so the variance is CR2 unless vcov says otherwise."
+QUIET = (
+    "Neyman's variance, pooled over cohorts, takes the {} never-treated clusters to be as noisy as treated ones. Where these are twice as"
+    " noisy it rejects up to 21% of true nulls at 5%; vcov='CR2' does not rest on that."
 )
 POOLED = {
     "cohorts": "Cohorts share one covariance of outcomes, pooled over their own means.",
@@ -98,14 +114,14 @@ class RothSantAnna(DifferenceInDifferences):
         Whose covariance of outcomes over periods `beta` and the Neyman variance are made of: each cohort's own, as published, which needs
         two clusters in each; one pooled over cohorts; or that of all clusters, a constant effect taken out. Left out: the first with 10
         clusters in every cohort, else the second with 10 degrees of freedom in treated cohorts, else the third; a note says which.
-    vcov : {"neyman", "adjusted", "CR0", "CR1", "CR2", "CR3"}
+    vcov : {"auto", "neyman", "adjusted", "CR0", "CR1", "CR2", "CR3"}
         "neyman" is the conservative variance over random timing, "adjusted" the same less what early outcomes predict of the effects'
-        spread. Pooled over cohorts they take comparators to be as noisy as treated clusters: with five of these beside ten comparators half
-        as noisy, 12% to 13% of true nulls are rejected at 5%. With comparators and ``beta=1`` prefer "CR2". The cluster-robust ones count
-        clusters' levels as error unless `beta` is 1: where levels differ much, CR2 is several times too large. All take an estimated `beta`
-        as known.
-    df : {"clusters", "normal", "satterthwaite"}
-        "normal" is as published; "satterthwaite" belongs to the cluster-robust variances.
+        spread. Pooled over cohorts they take never-treated clusters to be as noisy as treated ones: with four to ten of these, twice
+        as noisy, beside 5 to 20 never treated, 6% to 21% of true nulls are rejected at 5%, and 3% to 8% by "CR2". So "auto" is "neyman"
+        where a design drew the dates and no comparators stand beside it, and "CR2" elsewhere. Unless `beta` is 1 clusters' levels stay in
+        the residuals, and the cluster-robust ones allow for the correlation that they bring. All take an estimated `beta` as known.
+    df : {"auto", "clusters", "normal", "satterthwaite"}
+        "normal" is as published; "satterthwaite" belongs to the cluster-robust variances, and is what "auto" gives them.
 
     Raises
     ------
@@ -134,16 +150,21 @@ class RothSantAnna(DifferenceInDifferences):
     True
     """
 
-    vcov: str = "neyman"
-    df: str = "clusters"
+    vcov: str = AUTO
+    df: str = AUTO
     aggregate: str = "simple"
     beta: float | None = None
     controls: str = "not_yet"
     pool: str | None = None
 
-    vcovs: ClassVar[tuple[str, ...]] = (*ROBUST, "neyman", "adjusted")
+    vcovs: ClassVar[tuple[str, ...]] = (AUTO, *ROBUST, "neyman", "adjusted")
+    dfs: ClassVar[tuple[str, ...]] = (AUTO, *DF_WORDS)
 
     def __post_init__(self) -> None:
+        if self.vcov == AUTO and self.df == "satterthwaite":
+            raise FitError(
+                "df='satterthwaite' belongs to the cluster-robust variances, and vcov='auto' may be Neyman's. Name vcov='CR2' too."
+            )
         super().__post_init__()
         for name, allowed in CHOICES.items():
             value = getattr(self, name)
@@ -172,9 +193,26 @@ class RothSantAnna(DifferenceInDifferences):
         """The multiple of the baseline difference that is taken out of each term, ``(..., J)``."""
         return _efficient(self, trial, self._compared(trial), spread=False).beta
 
+    def settled(self, trial: Trial) -> RothSantAnna:
+        """The estimator with the variance and degrees of freedom that "auto" stands for in a trial."""
+        vcov = self.vcov if self.vcov != AUTO else "neyman" if _drawn(trial) else "CR2"
+        return replace(self, vcov=vcov, df=self.df if self.df != AUTO else "satterthwaite" if vcov in ROBUST else "clusters")
+
     def working_model(self, trial: Trial) -> WorkingModel:
         """Whose residuals make the variance: clusters' levels stay in them unless `beta` is 1."""
         return super().working_model(trial) if self.beta == 1 else with_levels(trial)
+
+    def rows(self, trial: Trial, weights: Array, y: Array) -> tuple[Array, Array, WorkingModel]:
+        """Cells, or what is uncorrelated of them where levels stay in the residuals."""
+        cells = super().rows(trial, weights, y)
+        return cells if self.beta == 1 else decorrelated(*cells, trial.n > 0)
+
+    def _fit(self, trial: Trial) -> Estimate:
+        asked = self.settled(trial)
+        if asked == self:
+            return super()._fit(trial)
+        fit = asked._fit(trial)
+        return fit if self.vcov != AUTO or asked.vcov == "neyman" else replace(fit, notes=(*fit.notes, CHOSEN))
 
     def _built(self, trial: Trial, found: _Efficient) -> CellEffects:
         return CellEffects(found.compared.terms, found.cells, ESTIMANDS[KINDS[self.aggregate]])
@@ -217,11 +255,13 @@ class RothSantAnna(DifferenceInDifferences):
         """Clusters left out, how covariances were pooled, and what the multiples of the baseline are."""
         whole = _whole(cohorts(trial))
         lost = int((~whole.seen.any(-1) & (trial.n > 0).any(-1)).sum(-1).max())
+        never = int((found.compared.size * (found.compared.classes.start == trial.n.shape[-1])).sum(-1).max())
         early = int((whole.seen.any(-1) & (whole.start == 0)).sum(-1).max())
         told = {
             f"{lost} clusters are not observed in every period and are left out.": lost > 0,
             f"{early} clusters are treated from the first period on and are left out.": early > 0,
             ASSUMED: trial.design is None and self.beta != 1,
+            QUIET.format(never): never > 0 and not _drawn(trial) and self.vcov not in ROBUST and bool(found.pooled),
         }
         estimated = () if self.beta is not None or trial.shape else (_multiples(found),)
         return (*(note for note, holds in told.items() if holds), *(POOLED[how] for how in sorted(found.pooled)), *estimated)
@@ -255,13 +295,17 @@ def _multiples(found: _Efficient) -> str:
     return f"The estimated multiple of the baseline difference is {shown}. The standard error takes it as known."
 
 
+def _drawn(trial: Trial) -> bool:
+    """Whether a design drew the dates of all clusters, and who is never treated."""
+    return trial.design is not None and not trial.comparators
+
+
 def _check_randomised(trial: Trial) -> None:
     """Refuse comparators beside clusters whose dates were drawn by lot."""
     if trial.comparators and trial.design is not None:
         raise DataError(
             f"Only the trial's clusters were randomised: a difference in level between them and the {trial.comparators} comparators would"
-            " be taken for an effect. Leave the comparators out, or use beta=1 (difference-in-differences), with vcov='CR2',"
-            " df='satterthwaite'."
+            " be taken for an effect. Leave the comparators out, or use beta=1 (difference-in-differences)."
         )
 
 

@@ -104,7 +104,7 @@ def _factor(found: GroupTimes) -> Array:
 
 
 def _check_balanced(trial: Trial, found: Cohorts) -> None:
-    part = (found.seen.any(-1) & ~found.seen.all(-1)).reshape((-1, found.seen.shape[-2])).any(0)
+    part = (found.seen.any(-1) & ~found.throughout).reshape((-1, found.seen.shape[-2])).any(0)
     if part.any():
         raise DataError(
             f"{int(part.sum())} of {len(trial.clusters)} clusters are not observed in every period, where the saturated regression is"

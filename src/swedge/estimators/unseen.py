@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from swedge.errors import listing
+from swedge.errors import Status, listing
 from swedge.trial import Trial
 
 Array = NDArray[np.float64]
@@ -24,6 +24,23 @@ def without_weight(trial: Trial, weights: Array) -> tuple[str, ...]:
         return ()
     who = listing([trial.clusters[i] for i in idle])
     return (f"{len(idle)} of {int(treated.sum())} treated clusters carry no weight in the effect, which is that of the others: {who}.",)
+
+
+LOST = {
+    Status.ONE_CLUSTER: "one cluster alone carries {}, so nothing measures the error; PlaceboTest does without a standard error",
+    Status.NO_DEGREES_OF_FREEDOM: "no degrees of freedom are left for {}",
+    Status.RANK_DEFICIENT: "the cells observed do not identify {}",
+}
+
+
+def lost_parts(terms: tuple[str, ...], own: NDArray[np.int8]) -> tuple[str, ...]:
+    """Terms of one trial without numbers beside others that have some, by their statuses ``(K,)``."""
+    lost = {status: [term for term, code in zip(terms, own, strict=True) if code == status] for status in LOST}
+    return tuple(
+        f"No result for {listing(named)} ({len(named)} of {len(terms)} effects): {LOST[status].format('them' if len(named) > 1 else 'it')}."
+        for status, named in lost.items()
+        if named
+    )
 
 
 def cohorts_of_one(trial: Trial) -> tuple[str, ...]:

@@ -168,6 +168,8 @@ def choose_comparators(
     barred = _known(exclude, trial, "exclude")
     allowed = _candidate(trial) & ~np.isin(trial.clusters, barred)
     if isinstance(by, str) and by == "matching":
+        if isinstance(covariates, str):
+            raise DataError(f"covariates={covariates!r} is one text. Pass a list of names.")
         pairs = _matched(trial, allowed, whole(count, "count", least=1), on, tuple(covariates))
         also = f" and {', '.join(covariates)}" if covariates else ""
         rule = f"Comparators: the {count} candidates nearest to each treated cluster in outcomes before treatment ({on}){also}"

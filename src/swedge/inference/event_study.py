@@ -61,6 +61,7 @@ def event_study(fit: object, before: int | None = None, after: int | None = None
     reference = _reference(at, fit)
     kept = _window(at, reference, before, after)
     rows = np.array([fit.terms.index(named[k]) for k in kept])
+    _check_known([fit.terms[k] for k in rows if not np.isfinite(fit.std_error[k])])
     found = EventStudy(
         at[kept][at[kept] < reference],
         at[kept][at[kept] > reference],
@@ -98,6 +99,14 @@ def _window(at: NDArray[np.int64], reference: int, before: int | None, after: in
     early, late = np.flatnonzero(at < reference), np.flatnonzero(at > reference)
     first = 0 if before is None else max(len(early) - whole(before, "before", least=1), 0)
     return np.concatenate([early[first:], late[: len(late) if after is None else whole(after, "after", least=1)]])
+
+
+def _check_known(lost: list[str]) -> None:
+    if lost:
+        raise FitError(
+            f"{listing(lost)} ({len(lost)} in all) has no standard error, as the fit's notes say. Pass before= and after= to leave it out,"
+            " or use PlaceboTest."
+        )
 
 
 def _check_rank(found: EventStudy) -> None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from swedge._kernels.permutation import exceedances
 from swedge._present.tables import percent
 from swedge.design.validation import seed_number, whole
-from swedge.errors import DataError, FitError
+from swedge.errors import DataError, FitError, listing
 from swedge.estimate import SCALES, Estimator, LinearEstimator, TestResult, check_pair
 from swedge.inference.inversion import told_interval
 from swedge.inference.randomisation import estimate_unit, one_effect, present
@@ -27,6 +27,7 @@ class PlaceboTest:
     """Compare the estimate with those that comparison clusters give when they are treated on paper.
 
     Every draw hands the treated clusters' schedules to randomly chosen comparators, leaves the treated clusters out and estimates again.
+    A stand-in goes without the cells that the treated cluster lacks: otherwise placebos would vary less than the estimate does.
     The test assumes that treated and comparison clusters are exchangeable but for the treatment: it rests on the choice of comparators,
     not on a randomisation.
 
@@ -65,11 +66,13 @@ class PlaceboTest:
         Raises
         ------
         DataError
-            If the trial is a stack, or has too few comparators to play the treated clusters' part.
+            If the trial is a stack, has too few comparators to play the treated clusters' part, or lacks cells of treated clusters that
+            an estimator of more than cell means cannot do without.
         """
         check_pair(trial, estimator)
         treated = _treated(trial)
         check_scatter(trial, estimator, "A placebo test leaves the treated clusters out")
+        _check_lacking(trial, treated, estimator)
         observed = present(one_effect(estimator.point(trial), trial, estimator), trial, estimator)
         stand_ins = self._stand_ins(trial, treated)
         reference = np.asarray(estimator.point(_placebos(trial, treated, stand_ins)))
@@ -92,7 +95,7 @@ class PlaceboTest:
             1 / (len(reference) + 1),
             reference,
             len(reference),
-            notes=(note, *self._caveats(reference)),
+            notes=(*trial.notes, note, *self._caveats(reference)),
             scale=estimator.scale(trial),
             estimator=type(estimator).__name__,
             methods=self._methods(trial, estimator, len(reference), int(treated.sum())),
@@ -142,12 +145,37 @@ def _choices(others: list[int], sizes: list[int]) -> Iterator[tuple[int, ...]]:
 
 
 def _placebos(trial: Trial, treated: NDArray[np.bool_], stand_ins: NDArray[np.int64]) -> Trial:
-    """The comparators alone, `stand_ins` under the treated clusters' schedules."""
+    """The comparators alone, `stand_ins` under the treated clusters' schedules and without the cells that these lack."""
     treatment = np.zeros((len(stand_ins), *trial.treatment.shape))
     exposure = np.zeros(treatment.shape, dtype=np.int64)
     at = np.arange(len(stand_ins))[:, None]
     treatment[at, stand_ins], exposure[at, stand_ins] = trial.treatment[treated], trial.exposure[treated]
-    return replace(trial, cells=_comparators(trial, treated)).under(treatment, exposure)
+    cells, lacking = _comparators(trial, treated), _lacking(trial, treated)
+    if not lacking.any():
+        return replace(trial, cells=cells).under(treatment, exposure)
+    gone = np.zeros(treatment.shape, dtype=bool)
+    gone[at, stand_ins] = lacking
+    left = replace(cells.seen(np.where(gone, np.nan, treatment)), n=np.where(gone, 0.0, cells.n))
+    return replace(trial, cells=left, treatment=treatment, exposure=exposure)
+
+
+def _lacking(trial: Trial, treated: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Cells that treated clusters lack ``(N, T)``, though the design has them and others that period."""
+    seen = trial.n > 0
+    return np.asarray(seen.any(0) & ~seen[treated] & ~np.isnan(trial.treatment[treated]))
+
+
+def _check_lacking(trial: Trial, treated: NDArray[np.bool_], estimator: Estimator) -> None:
+    """Refuse gaps that stand-ins cannot have: only cell means, and scatter known cell by cell, can be left out."""
+    lacking, within = np.asarray(_lacking(trial, treated).any(-1)), trial.cells.within
+    together = within is not None and trial.cells.scatter is None and bool(within.any()) and not isinstance(estimator, LinearEstimator)
+    if lacking.any() and (together or trial.patterns is not None):
+        named = [trial.clusters[i] for i in np.flatnonzero(treated)[lacking]]
+        raise DataError(
+            f"{listing(named)} ({len(named)} of {len(lacking)} treated clusters) lack some period, and what is known of comparators is not"
+            " known cell by cell, so none can stand in without it. Use an estimator of cell means, such as TwoWayFixedEffects on a trial"
+            " without covariates, or leave the rows of these periods out."
+        )
 
 
 def _comparators(trial: Trial, treated: NDArray[np.bool_]) -> Cells:
