@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.axes import Axes
-from report_examples import hostile_plan, rich_plan, run_of, small_people
 
 import swedge as sw
+from report_examples import hostile_plan, rich_plan, run_of, small_people
 from swedge.errors import PlanError
 from swedge.plan.documents import figures, flow_figure
 from swedge.plan.documents.naming import drawn
@@ -62,7 +62,7 @@ def test_the_forest_of_a_report_is_that_of_its_primary_outcome() -> None:
 
 def test_what_failed_is_written_out_and_infinite_intervals_are_arrows() -> None:
     assert texts(figures.forest_of(rich(), "never")).count(" not estimated") == 4
-    assert "4 rows were not estimated" in figures.forest_pictures(rich(), "never")[0].caption
+    assert "4 results were not estimated" in figures.forest_pictures(rich(), "never")[0].caption
     assert figures.INFINITE in figures.forest_pictures(rich(), "recovered")[0].caption
     assert figures.INFINITE not in figures.forest_pictures(rich(), "never")[0].caption
 

@@ -52,8 +52,6 @@ class LockedPlan:
     amendments : tuple of Amendment
     earlier : tuple of dict
         Plan, allocation and versions as they were before each amendment.
-    sha256 : str
-        Of the lock; every output carries it.
     """
 
     plan: Plan
@@ -83,7 +81,7 @@ class LockedPlan:
 
     @property
     def sha256(self) -> str:
-        """SHA-256 of the canonical JSON of everything else in the lock."""
+        """SHA-256 of the canonical JSON of everything else in the lock, which every output carries."""
         return str(self.content["sha256"])
 
     def save(self, path: str | PathLike[str], overwrite: bool = False) -> None:

@@ -44,7 +44,7 @@ class Plan:
     design : Design
     sources : tuple of Source
         The tables that the trial receives; the first is the one that outcomes come from unless they say otherwise.
-    outcomes : tuple of Outcome
+    outcomes : tuple of plan.Outcome
     estimators : tuple of PlannedEstimator
     analyses : tuple of Analysis
     tests : tuple of PlannedTest

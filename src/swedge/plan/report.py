@@ -43,7 +43,17 @@ CELLS = ("outcome", "population", "cluster", "period", "treatment", "n", "mean",
 NOTES = (*KEY, "kind", "text")
 REFERENCE = (*KEY, "statistic")
 ADJUSTED = ("outcome", "p_value", "p_adjusted", "method", "message")
-TABLES = ("rows", "adjusted", "deviations", "flow", "cells", "notes", "reference")
+DEVIATIONS = ("kind", "where", "registered", "run")
+TABLES = {
+    "rows": ROWS,
+    "adjusted": ADJUSTED,
+    "deviations": DEVIATIONS,
+    "flow": FLOW,
+    "cells": CELLS,
+    "notes": NOTES,
+    "reference": REFERENCE,
+}
+"""Columns of each table, in order, which JSON does not keep."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -207,7 +217,7 @@ class Report:
         if content["plan_sha256"] != locked.sha256:
             raise PlanError(f"{path} is of plan {content['plan_sha256']}, and {LOCK} beside it of {locked.sha256}. Run the plan again.")
         with record.reading(RESULTS):
-            tables = {name: _frame(content[name]) for name in TABLES}
+            tables = {name: _frame(content[name]).reindex(columns=list(columns)) for name, columns in TABLES.items()}
         return cls(locked, **tables, versions=content["versions"], purpose=content["purpose"], release=content["release"])
 
 

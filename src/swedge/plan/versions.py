@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 
 #: Packages whose code takes part in an estimate.
 PACKAGES = ("swedge", "numpy", "scipy", "pandas", "patsy", "statsmodels", "linearmodels")
+
+
+def ordered(versions: Mapping[str, str]) -> dict[str, str]:
+    """Versions in one order, which files of results do not keep: our own packages, then others by name.
+
+    >>> list(ordered({"scipy": "1", "another": "2", "swedge": "3"}))
+    ['swedge', 'scipy', 'another']
+    """
+    return {name: versions[name] for name in (*(name for name in PACKAGES if name in versions), *sorted({*versions} - {*PACKAGES}))}
 
 
 def versions_of(names: tuple[str, ...] = PACKAGES) -> dict[str, str]:

@@ -128,8 +128,8 @@ def _forest_picture(report: Report, outcome: str, scale: str | None) -> Picture:
     finite = sum(np.isfinite([line.estimate, line.low, line.high]).all() for line in lines)
     infinite = any(np.isinf([line.low, line.high]).any() for line in lines)
     lost = sum(bool(np.isnan(line.estimate)) for line in lines)
-    told = f" {counted(lost, 'row was', 'rows were')} not estimated." if lost else ""
-    alt = f"Forest of {counted(len(lines), 'row', 'rows')} of {registered.label}, {finite} with an estimate and a finite interval."
+    told = f" {counted(lost, 'result was', 'results were')} not estimated." if lost else ""
+    alt = f"Forest of {counted(len(lines), 'result', 'results')} of {registered.label}, {finite} with an estimate and a finite interval."
     ratios = f" ({RATIOS[scale]} along the top)" if scale in RATIOS else ""
     level = percent(report.locked.plan.level)
     where = f"{registered.label}: {what}{ratios}, every estimate with its {level} interval unless its label says otherwise."
@@ -272,9 +272,9 @@ def effects_of(report: Report, key: Sequence[str], ax: Axes | None = None) -> Ax
 
 def _effects(report: Report, key: Sequence[str]) -> tuple[str, pd.DataFrame]:
     rows = of(report.rows, **dict(zip(KEY, key, strict=True)))
-    terms = rows["term"].fillna("").str.split(" ")
+    terms = ["" if is_missing(term) else str(term) for term in rows["term"]]
     for kind in ALONG:
-        along = rows[[len(parts) == 2 and parts[0] == kind for parts in terms]]
+        along = rows[[term.startswith(f"{kind} ") for term in terms]]
         if len(along) > 1 and np.isfinite(along["estimate"].to_numpy(dtype=float)).any():
             return kind, along
     raise PlanError(f"{', '.join(filter(None, key))} has no effects along exposures, periods or event times to draw.")

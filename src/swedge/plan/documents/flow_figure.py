@@ -120,10 +120,10 @@ def _stage(was: tuple[str, float, bool], now: tuple[str, float, bool], populatio
 def _arms(report: Report, cells: pd.DataFrame, own: list[str], secret: set[str]) -> list[Arm]:
     wide = {name: grid(cells, name) for name in ("treatment", "n", "suppressed")}
     order = [str(name) for name in report.locked.allocation.calendar()["cluster"] if name in own and name in wide["n"].index]
-    return [_arm(report, name, *(list(wide[part].loc[name]) for part in wide), told=name not in secret) for name in order]
+    return [_arm(report, name, name not in secret, *(list(wide[part].loc[name]) for part in wide)) for name in order]
 
 
-def _arm(report: Report, name: str, treatment: list[Any], n: list[Any], hidden: list[Any], told: bool) -> Arm:
+def _arm(report: Report, name: str, told: bool, treatment: list[Any], n: list[Any], hidden: list[Any]) -> Arm:
     counts = [_count(*cell) for cell in zip(n, hidden, strict=True)]
     analysed = "" if HIDDEN in counts or not told else f"{np.nansum(np.asarray(n, dtype=float)):,.0f}"
     return Arm(name, "", _states(report, name, treatment), tuple(counts), analysed=analysed)

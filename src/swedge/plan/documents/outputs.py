@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from itertools import count
 from typing import TYPE_CHECKING
 
 import pandas as pd
+from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
 from swedge._present.escape import one_line
 from swedge._present.results import Shaped, shaped
@@ -27,7 +27,7 @@ from swedge.plan.documents.shells import shell_sections
 from swedge.plan.documents.stamped import csv_file, line, text_file
 from swedge.plan.lock import LockedPlan
 from swedge.plan.plan import Plan
-from swedge.plan.versions import versions_of
+from swedge.plan.versions import ordered, versions_of
 
 if TYPE_CHECKING:
     from swedge.plan.power import PlannedPower
@@ -69,10 +69,8 @@ def table_files(report: Report) -> Files:
     """The report's tables as CSV with every digit: what can be written without any document."""
     results = _released(report, report.rows)
     results["n"] = [tables.shown_count(report, n) for n in results["n"]]
-    frames = {
-        "results": results,
-        **{name: _released(report, getattr(report, name)) for name in ("adjusted", "deviations", "flow", "cells")},
-    }
+    others = ("adjusted", "deviations", "flow", "cells")
+    frames = {"results": results, **{name: _released(report, getattr(report, name)) for name in others}}
     frames |= {stem: of(results, outcome=outcome) for outcome, stem in _stems(report).items()}
     return {f"tables/{name}.csv": csv_file(_with_purpose(frame, report), report.sha256) for name, frame in frames.items()}
 
@@ -84,17 +82,14 @@ def _with_purpose(frame: pd.DataFrame, report: Report) -> pd.DataFrame:
 
 def _released(report: Report, frame: pd.DataFrame) -> pd.DataFrame:
     """A table as it may leave, its numbers as floats: so they are after a report was saved and loaded."""
-    numbers = [name for name in frame.columns if pd.api.types.is_numeric_dtype(frame[name]) and not pd.api.types.is_bool_dtype(frame[name])]
-    return tables.releasable(report, frame).astype(dict.fromkeys(numbers, float))
+    told = tables.releasable(report, frame)
+    numbers = [name for name, column in told.items() if is_numeric_dtype(column) and not is_bool_dtype(column)]
+    return told.astype(dict.fromkeys(numbers, float))
 
 
 def _stems(report: Report) -> dict[str, str]:
-    """File names of outcomes, different also where capitals do not count, and no device of any system."""
-    stems: dict[str, str] = {}
-    for name in report.rows["outcome"].unique():
-        tried = (f"outcome-{name}" + (f"-{k}" if k > 1 else "") for k in count(1))
-        stems[name] = next(stem for stem in tried if stem.lower() not in {used.lower() for used in stems.values()})
-    return stems
+    """File names of outcomes, which are no other table's."""
+    return {name: f"outcome-{name}" for name in report.rows["outcome"].unique()}
 
 
 def _publications(report: Report) -> Makers:
@@ -126,7 +121,7 @@ def plan_files(planned: LockedPlan | Plan, power: PlannedPower | None = None) ->
     """
     locked = planned if isinstance(planned, LockedPlan) else None
     plan, sha256 = (planned.plan, planned.sha256) if isinstance(planned, LockedPlan) else (planned, "")
-    versions, amendments = (locked.versions, locked.amendments) if locked else (versions_of(), ())
+    versions, amendments = (ordered(locked.versions), locked.amendments) if locked else (versions_of(), ())
     with plain_style():
         documents = [_sap(plan, sha256, locked), *([] if power is None else [_power(plan, sha256, power)])]
         files, lost = made({path: make for document in documents for path, make in document.makers.items()})
@@ -142,7 +137,7 @@ def plan_files(planned: LockedPlan | Plan, power: PlannedPower | None = None) ->
 
 
 def _sap(plan: Plan, sha256: str, locked: LockedPlan | None) -> Document:
-    known = {} if locked is None else {"versions": locked.versions, "amendments": locked.amendments}
+    known = {} if locked is None else {"versions": ordered(locked.versions), "amendments": locked.amendments}
     title = f"Statistical analysis plan: {one_line(plan.title)}"
     return Document("sap", title, sap_sections(plan, sha256, **known), sha256, plan.date, "figures/sap")  # type: ignore[arg-type]
 

@@ -21,6 +21,7 @@ from swedge.plan.documents.methods import methods_paragraph
 from swedge.plan.documents.naming import label_in, of, primary_of
 from swedge.plan.documents.results_words import bounded, in_words, what_was_done
 from swedge.plan.specs import Outcome
+from swedge.plan.versions import ordered
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -225,7 +226,7 @@ def _methods(report: Report) -> Section:
 def methods_of(report: Report) -> str:
     """The paragraph of methods, with the versions that ran."""
     locked = report.locked
-    return methods_paragraph(locked.plan, report.sha256, report, versions=report.versions, amendments=locked.amendments)
+    return methods_paragraph(locked.plan, report.sha256, report, versions=ordered(report.versions), amendments=locked.amendments)
 
 
 def _versions(report: Report) -> Section:

@@ -12,6 +12,7 @@ from swedge._present.tables import is_missing
 from swedge.errors import SMALL
 from swedge.plan.documents.naming import OWN_TEST, label_in, labels, measure, named, of, releasable_text
 from swedge.plan.report import KEY
+from swedge.plan.versions import ordered
 
 if TYPE_CHECKING:
     from swedge.plan.report import Report
@@ -94,10 +95,8 @@ def adjusted_table(report: Report) -> pd.DataFrame:
     """The registered family of p values, as they are and adjusted."""
     known = labels(report.locked.plan, "outcomes")
     frame = report.adjusted
-    said = [
-        releasable_text(report, text) or ("It failed." if is_missing(p) else "")
-        for text, p in zip(frame["message"], frame["p_value"], strict=True)
-    ]
+    pairs = zip(frame["message"], frame["p_value"], strict=True)
+    said = [releasable_text(report, text) or ("It failed." if is_missing(p) else "") for text, p in pairs]
     columns = {
         "outcome": [known.get(name, name) for name in frame["outcome"]],
         "p": pd.to_numeric(frame["p_value"]).to_numpy(dtype=float),
@@ -127,7 +126,7 @@ def amendments_table(report: Report) -> pd.DataFrame:
 def versions_table(report: Report) -> pd.DataFrame:
     """Packages: what ran beside what was locked."""
     locked = report.locked.versions
-    names = list(dict.fromkeys([*report.versions, *locked]))
+    names = ordered({**locked, **report.versions})
     rows = [(name, report.versions.get(name, "none"), locked.get(name, "none")) for name in names]
     return pd.DataFrame(rows, columns=["package", "in this run", "when locked"])
 
