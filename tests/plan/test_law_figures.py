@@ -131,6 +131,17 @@ def test_the_flow_diagram_shows_the_schedule_where_the_data_are_no_trial() -> No
     assert texts(flow_figure.flow_of(empty, "recovered", "all")).count("–") == 30
 
 
+def test_comparators_stand_in_the_first_box_and_have_no_row_of_the_schedule() -> None:
+    report = replace(
+        rich(),
+        flow=rich().flow.assign(cluster=rich().flow["cluster"].replace("A", "Elsewhere")),
+        cells=rich().cells.assign(cluster=rich().cells["cluster"].replace("A", "Elsewhere")),
+    )
+    shown = texts(flow_figure.flow_of(report, "recovered", "all"))
+    assert "4 clusters randomised, 1\ncomparator beside them" in shown
+    assert "Elsewhere" not in shown
+
+
 def test_treatment_in_the_diagram_is_what_was_analysed() -> None:
     other = rich().cells.assign(treatment=0.5)
     assert "Treated in part" in texts(flow_figure.flow_of(replace(rich(), cells=other), "recovered", "all"))
@@ -165,6 +176,7 @@ def test_clusters_with_dollar_signs_can_be_drawn() -> None:
         (lambda report: figures.reference_of(report, ("main", "main", "never", "all", "cr2", "exact")), "no reference distribution"),
         (lambda report: figures.effects_of(report, ("main", "main", "score", "all", "cr2", "")), "no effects along"),
         (lambda report: flow_figure.flow_of(report, "score", "kind"), "no flow"),
+        (lambda report: flow_figure.flow_of(replace(report, flow=report.flow.assign(cluster="Z")), "score", "all"), "No cluster of the"),
     ],
 )
 def test_bad_input_is_named(draw: object, words: str) -> None:

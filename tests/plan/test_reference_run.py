@@ -133,8 +133,17 @@ def test_the_flow_counts_rows_by_hand(report: Report, children: pd.DataFrame) ->
     swindon = children[children["la"] == "Swindon"]
     trio = swindon[swindon["trio"] == 1]
     known = trio[["age_group", "gender", "ethnicity", "disability", "previous_plans", "uasc"]].notna().all(axis=1)
-    stages = ("rows read", "in the population", "the outcome is known", "covariates are known")
+    stages = ("rows read", "in the population", "the outcome is known", "analysed")
     assert [flow["Swindon", stage] for stage in stages] == [len(swindon), len(trio), len(trio), known.sum()]
+
+
+@pytest.mark.parametrize("rule", ["complete case", "missing indicator", "multiple imputation"])
+def test_the_last_step_of_the_flow_is_who_was_analysed(rule: str, children: pd.DataFrame) -> None:
+    analysis = specs.Analysis("main", "Main", outcomes=("looked_after",), estimators=("cr2",), missing=rule)
+    report = run_plan(locked(replace(SAFEGUARDING, analyses=(analysis,), multiplicity=None)), children, progress=False)
+    analysed = report.flow.query("stage == 'analysed'")["rows"].sum()
+    assert analysed == report.rows["n"].item()
+    assert (analysed == len(children)) == (rule != "complete case")
 
 
 def test_the_level_follows_alpha(children: pd.DataFrame) -> None:
@@ -254,7 +263,7 @@ def test_a_small_difference_between_steps_is_a_count_too() -> None:
     flow = run_plan(locked(plan), frame, progress=False).flow
     hidden = flow[flow["suppressed"]]
     assert set(hidden["cluster"]) == {"B"}
-    assert set(hidden["stage"]) == {"the outcome is known", "covariates are known"}
+    assert set(hidden["stage"]) == {"the outcome is known", "analysed"}
     assert hidden["rows"].isna().all()
 
 

@@ -31,7 +31,19 @@ SEAL = 12
 
 
 class Amendment(NamedTuple):
-    """A registered change: numbered from 1, dated, reasoned, before or after unblinding, and the hash of the lock that it replaced."""
+    """A registered change: numbered from 1, dated, reasoned, before or after unblinding, and the hash of the lock that it replaced.
+
+    Attributes
+    ----------
+    number : int
+    date : str
+        Year-month-day.
+    reason : str
+    unblinded : bool
+        Whether anybody who decided on it had seen outcomes by treatment.
+    before : str
+        SHA-256 of the lock as it was.
+    """
 
     number: int
     date: str

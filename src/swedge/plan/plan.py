@@ -71,6 +71,21 @@ class Plan:
     ------
     PlanError
         If the parts contradict each other.
+
+    Examples
+    --------
+    >>> import swedge as sw
+    >>> from swedge.plan import Analysis, Outcome, PlannedEstimator, Source
+    >>> plan = Plan(
+    ...     title="Five clinics",
+    ...     design=sw.Design.stepped_wedge(clusters=["A", "B", "C", "D", "E"], periods=6),
+    ...     sources=(Source("people", cluster="clinic", period="period"),),
+    ...     outcomes=(Outcome("recovered", "Recovered", column="recovered", family="binomial", role="primary"),),
+    ...     estimators=(PlannedEstimator("cr2", "CR2", sw.FixedEffects(vcov="CR2")),),
+    ...     analyses=(Analysis("main", "Main", estimators=("cr2",)),),
+    ... )
+    >>> plan.names["outcomes"], plan.level
+    (('recovered',), 0.95)
     """
 
     title: str

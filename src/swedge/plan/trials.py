@@ -22,7 +22,7 @@ from swedge.trial import Trial
 from swedge.trial.columns import label
 from swedge.trial.formula import names_in
 
-IMPUTED = "multiple imputation"
+IMPUTED, INDICATOR = FILLED = ("multiple imputation", "missing indicator")
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,21 +80,21 @@ class Sample:
 
     @cached_property
     def stages(self) -> dict[str, pd.Series]:
-        """Which rows are left after each step, by step."""
+        """Which rows are left after each step, by step; an outcome that is imputed counts as known."""
         frame = self.frame
         names = frame[self.source.cluster].map(label)
         mine = names.isin([*self._clusters])
         inside = mine & select(frame, self.population.where) & ~self._in_periods_left_out(frame)
         exists = inside & select(frame, self.outcome.where) & frame[list(self.outcome.requires)].notna().all(axis=1)
-        known = exists & frame[self._needed].notna().all(axis=1)
-        complete = known & frame[self._covariate_columns].notna().all(axis=1)
+        known = exists if self.rule == IMPUTED else exists & frame[self._needed].notna().all(axis=1)
+        analysed = known if self.rule in FILLED else known & frame[self._covariate_columns].notna().all(axis=1)
         return {
             "rows read": names.notna(),
             "in the clusters of this outcome": mine,
             "in the population": inside,
             "the outcome exists": exists,
             "the outcome is known": known,
-            "covariates are known": complete,
+            "analysed": analysed,
         }
 
     def _in_periods_left_out(self, frame: pd.DataFrame) -> pd.Series[bool]:
@@ -203,7 +203,7 @@ class Sample:
 
     def _cells(self) -> Trial:
         outcome, rows, covariates = self.outcome, self.rows, self.covariates
-        if self.rule == "missing indicator" and covariates is not None:
+        if self.rule == INDICATOR and covariates is not None:
             rows, covariates = with_indicators(rows, outcome.column, covariates)
         return Trial.from_frame(
             rows,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -274,7 +275,7 @@ def _effects(report: Report, key: Sequence[str]) -> tuple[str, pd.DataFrame]:
     rows = of(report.rows, **dict(zip(KEY, key, strict=True)))
     terms = ["" if is_missing(term) else str(term) for term in rows["term"]]
     for kind in ALONG:
-        along = rows[[term.startswith(f"{kind} ") for term in terms]]
+        along = rows[[re.fullmatch(rf"{kind} -?\d+", term) is not None for term in terms]]
         if len(along) > 1 and np.isfinite(along["estimate"].to_numpy(dtype=float)).any():
             return kind, along
     raise PlanError(f"{', '.join(filter(None, key))} has no effects along exposures, periods or event times to draw.")

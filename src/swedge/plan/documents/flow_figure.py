@@ -33,14 +33,14 @@ KEPT = {
     POPULATION: "in the population",
     "the outcome exists": "for which the outcome exists",
     "the outcome is known": "with a known outcome",
-    "covariates are known": "with known covariates",
+    "analysed": "analysed",
 }
 LEFT = {
     "in the clusters of this outcome": "in other clusters",
     POPULATION: "outside the population",
     "the outcome exists": "for which it does not exist",
     "the outcome is known": "with a missing outcome",
-    "covariates are known": "with a missing covariate",
+    "analysed": "with a missing covariate",
 }
 """What became of rows at a step, in words."""
 
@@ -85,11 +85,18 @@ def _diagram(report: Report, outcome: str, population: str) -> Flow:
         raise PlanError(f"The report has no flow of {outcome!r:.60} in population {population!r:.60}.")
     cells = of(report.cells, outcome=outcome, population=population)
     own = [name for name in flow["cluster"].unique() if name in report.locked.plan.design.clusters]
+    if not own:
+        raise PlanError(f"No cluster of the design holds {outcome!r:.60}, so it has no flow diagram. Its table of flow is in the report.")
     secret = set(flow.loc[flow["suppressed"].astype(bool), "cluster"])
     arms = _arms(report, cells, own, secret) if len(cells) else _planned_arms(report, own)
     periods = [str(period) for period in cells["period"].unique()] or [str(k) for k in range(1, report.locked.plan.design.n_periods + 1)]
-    first = Stage(f"{counted(len(own), 'cluster', 'clusters')} randomised") if own else Stage("No cluster randomised")
-    return Flow((first, *_stages(report, flow, population)), tuple(arms), tuple(periods))
+    return Flow((_randomised(flow, own), *_stages(report, flow, population)), tuple(arms), tuple(periods))
+
+
+def _randomised(flow: pd.DataFrame, own: list[str]) -> Stage:
+    beside = flow["cluster"].nunique() - len(own)
+    others = f", {counted(beside, 'comparator', 'comparators')} beside them" if beside else ""
+    return Stage(f"{counted(len(own), 'cluster', 'clusters')} randomised{others}")
 
 
 def _stages(report: Report, flow: pd.DataFrame, population: str) -> list[Stage]:

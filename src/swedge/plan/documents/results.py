@@ -116,12 +116,13 @@ def _deviations(report: Report) -> Section:
 
 
 def _flow(report: Report) -> Section:
-    """A diagram for primary outcomes, a table for all."""
+    """A diagram for primary outcomes of the trial, a table for all."""
     plan = report.locked.plan
     blocks: list[Block] = []
     pairs = list(report.flow[["outcome", "population"]].drop_duplicates().itertuples(index=False, name=None))
     for outcome, population in pairs:
-        if plan.outcome(outcome).role == "primary":
+        registered = plan.outcome(outcome)
+        if registered.role == "primary" and plan.source_of(registered).first_treated is None:
             blocks.append(flow_figure.flow_picture(report, outcome, population))
         who = f"{label_in(plan, 'outcomes', outcome)}, {label_in(plan, 'populations', population)}"
         blocks.append(Table(flow_figure.flow_table(report, outcome, population), f"{who}: rows left after each step."))
