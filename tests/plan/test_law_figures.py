@@ -113,7 +113,12 @@ def test_the_flow_diagram_counts_what_the_report_counts() -> None:
     assert "900 rows read" in shown
     kept = int(rich().flow.query("population == 'kind' and stage == 'in the population'")["rows"].sum())
     assert any(f"{kept} rows in the population" in text.replace("\n", " ") for text in shown)
-    assert any(f"{900 - kept} rows outside" in text for text in shown)
+    assert any(f"{900 - kept} rows outside" in text.replace("\n", " ") for text in shown)
+
+
+def test_every_step_of_the_flow_has_words() -> None:
+    steps = set(rich().flow["stage"])
+    assert steps == set(flow_figure.KEPT) == {"rows read", *flow_figure.LEFT}
 
 
 def test_the_flow_diagram_hides_what_is_suppressed_and_what_gives_it_away() -> None:

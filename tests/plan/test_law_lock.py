@@ -9,9 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from plan_examples import ADJUSTED, safeguarding_plan, small_plan
 
 import swedge as sw
+from plan_examples import ADJUSTED, safeguarding_plan, small_plan
 from swedge.design import record
 from swedge.plan import LockedPlan, Plan
 from swedge.plan.content import ABSENT, differences, leaves, plan_content, plan_of

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from plan_examples import ADJUSTED, safeguarding_plan, small_plan
 
 import swedge as sw
+from plan_examples import ADJUSTED, safeguarding_plan, small_plan
 from swedge.inference import MultipleImputation, missing_data_analysis
 from swedge.plan import LockedPlan, Plan, Report, specs
 from swedge.plan.deviations import registered_fits
@@ -144,6 +144,19 @@ def test_the_last_step_of_the_flow_is_who_was_analysed(rule: str, children: pd.D
     analysed = report.flow.query("stage == 'analysed'")["rows"].sum()
     assert analysed == report.rows["n"].item()
     assert (analysed == len(children)) == (rule != "complete case")
+
+
+def test_periods_left_out_by_hand(children: pd.DataFrame) -> None:
+    analysis = specs.Analysis("main", "Main", outcomes=("looked_after",), estimators=("cr2",), without_periods=(1, 4))
+    report = run_plan(locked(replace(SAFEGUARDING, analyses=(analysis,), multiplicity=None)), children, progress=False)
+    allocation = family_safeguarding().allocation
+    period = allocation.design.period_of(children["referral_date"]) + 1
+    rows = children[(period != 1) & (period != 4)]
+    trial = sw.Trial.from_frame(
+        rows, allocation, outcome="looked_after", family="binomial", covariates=ADJUSTED, missing="drop", empty="keep", **ABOUT
+    )
+    agrees(report.rows.iloc[0], sw.FixedEffects().fit(trial), trial)
+    assert report.notes["text"].str.contains("Left out by choice: period 1; 4").any()
 
 
 def test_the_level_follows_alpha(children: pd.DataFrame) -> None:

@@ -11,7 +11,6 @@ import pandas as pd
 from swedge.plan.lock import LockedPlan
 from swedge.plan.plan import Plan
 
-
 IDENTITY = ("analysis", "outcome", "population", "method", "test")
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from swedge.design import Allocation
@@ -102,11 +103,9 @@ class Sample:
         gone, where = self.analysis.without_periods, self._place
         if not gone:
             return pd.Series(False, index=frame.index)
-        if where["period"] is not None:
-            return frame[where["period"]].isin(gone)
-        known = frame[where["date"]].notna()
-        period = self.allocation.design.period_of(frame.loc[known, where["date"]]) + 1
-        return known & pd.Series(period, index=frame.index[known]).isin(gone).reindex(frame.index, fill_value=False)
+        dated = where["period"] is None
+        period = self.allocation.design.period_of(frame[where["date"]]) + 1 if dated else pd.to_numeric(frame[where["period"]], "coerce")
+        return pd.Series(np.isin(np.asarray(period), gone), index=frame.index)
 
     @property
     def _empty(self) -> str:

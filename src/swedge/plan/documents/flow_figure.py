@@ -37,7 +37,7 @@ KEPT = {
 }
 LEFT = {
     "in the clusters of this outcome": "in other clusters",
-    POPULATION: "outside the population",
+    POPULATION: "outside the population, or in a period left out",
     "the outcome exists": "for which it does not exist",
     "the outcome is known": "with a missing outcome",
     "analysed": "with a missing covariate",
