@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import matplotlib
 import pytest
 
 import swedge
@@ -30,7 +31,9 @@ def python_blocks(markdown: str) -> str:
 
 
 def assert_page_runs(page: Path) -> None:
-    exec(compile(python_blocks(page.read_text("utf-8")), page, "exec"), {"__name__": "__main__"})
+    program = compile(python_blocks(page.read_text("utf-8")), page, "exec")
+    with matplotlib.rc_context({"figure.max_open_warning": 0}):  # a notebook closes the pictures of each cell
+        exec(program, {"__name__": "__main__"})
 
 
 def assert_program_runs(arguments: list[str], folder: Path) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from swedge._present.palette import BLUE, GREY, series
+from swedge._present.ticks import label_periods, label_times
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -49,7 +50,7 @@ def draw_pretrends(
     for k, (name, slope) in enumerate(slopes.items()):
         axes.plot(ends + reference, slope * ends, linewidth=1.4, label=name, **{**series(k + 1), "marker": ""})
     axes.set(xlabel="Periods since treatment", ylabel=ylabel)
-    axes.set_xticks(np.append(event, reference))
+    label_times(axes, np.append(event, reference))
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
     return axes
@@ -75,7 +76,7 @@ def draw_group_means(means: Mapping[str, Array], periods: Sequence[Any], onset: 
     for k, (name, values) in enumerate(means.items()):
         axes.plot(np.arange(len(values)), values, linewidth=1.6, markersize=5, label=name, **series(k))
     axes.axvline(onset - 0.5, color=GREY, linestyle=":", linewidth=1, zorder=0)
-    axes.set_xticks(range(len(periods)), [str(p) for p in periods])
+    label_periods(axes, periods)
     axes.set(xlabel="Period", ylabel="Mean outcome")
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False)

@@ -186,6 +186,15 @@ class NestedExchangeable(_Correlated):
 class ExponentialDecay(_Correlated):
     """Correlation that decays by `cac` for every mean distance of neighbouring periods' mid-points.
 
+    Parameters
+    ----------
+    icc : float, optional
+        Of two individuals of one cluster and period: share of the total variance, in [0, 1). Left out: to be estimated.
+    cac : float, optional
+        Correlation of a cluster's effects one mean distance apart, in [0, 1].
+    iac : float, optional
+        Of a closed cohort: share of an individual's variance that lasts, in [0, 1).
+
     Examples
     --------
     >>> ExponentialDecay(icc=0.2, cac=0.5).between(np.arange(3.0), residual=4.0)[0]
@@ -225,6 +234,23 @@ class ProportionalDecay(_Correlated):
     """A closed cohort in which cluster and individual correlations both decay by `cac` a mean distance of neighbouring mid-points.
 
     Two outcomes of one individual correlate ``cac^lag``, of two individuals ``icc cac^lag``.
+
+    Parameters
+    ----------
+    icc : float, optional
+        Of two individuals of one cluster and period: share of the total variance, in [0, 1). Left out: to be estimated.
+    cac : float, optional
+        In [0, 1).
+
+    References
+    ----------
+    Li F (2020). Design and analysis considerations for cohort stepped wedge cluster randomized trials with a decay correlation structure.
+    Statistics in Medicine 39, 438-455.
+
+    Examples
+    --------
+    >>> ProportionalDecay(icc=0.05, cac=0.8)
+    ProportionalDecay(icc=0.05, cac=0.8)
     """
 
     icc: float | None = None

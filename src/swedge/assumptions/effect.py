@@ -76,7 +76,17 @@ class Constant(_OneEffect):
 
 @dataclass(frozen=True)
 class Delayed(_OneEffect):
-    """No effect for `periods` periods after crossover, the whole effect afterwards."""
+    """No effect for `periods` periods after crossover, the whole effect afterwards.
+
+    Parameters
+    ----------
+    periods : int
+
+    Examples
+    --------
+    >>> Delayed(1).reached(np.array([1, 2, 3]), longest=3).ravel()
+    array([0., 1., 1.])
+    """
 
     periods: int = 1
 
@@ -89,7 +99,17 @@ class Delayed(_OneEffect):
 
 @dataclass(frozen=True)
 class Linear(_OneEffect):
-    """An effect that grows in equal parts over `periods` periods and then stays."""
+    """An effect that grows in equal parts over `periods` periods and then stays.
+
+    Parameters
+    ----------
+    periods : int
+
+    Examples
+    --------
+    >>> Linear(2).reached(np.array([1, 2, 3]), longest=3).ravel()
+    array([0.5, 1. , 1. ])
+    """
 
     periods: int = 2
 
@@ -103,6 +123,10 @@ class Linear(_OneEffect):
 @dataclass(frozen=True)
 class Fading(_OneEffect):
     """The whole effect at once, then fading in equal parts until it is gone after `periods` periods.
+
+    Parameters
+    ----------
+    periods : int
 
     Examples
     --------
@@ -148,6 +172,10 @@ class Washout:
 
     The first term, "treatment", is the lasting effect; "washout 1" and so on are those on the way to it. `Delayed` says that these are 0,
     and is biased where they are not. An estimand averages over all exposures that it names, those of the washout among them.
+
+    Parameters
+    ----------
+    periods : int
 
     References
     ----------
@@ -201,6 +229,11 @@ class Spline:
 
     Between `Constant` and `ByExposure`: as many coefficients as knots, and neighbouring exposures lend each other strength. The effects by
     exposure that it implies are the terms of a fit.
+
+    Parameters
+    ----------
+    knots : int
+        At least 2.
 
     Examples
     --------

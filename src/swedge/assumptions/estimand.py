@@ -25,7 +25,18 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class PTE:
-    """The effect at exposure `at` (a point)."""
+    """The effect at exposure `at` (a point), on the scale of the estimator.
+
+    Parameters
+    ----------
+    at : int
+        Periods since crossover, from 1.
+
+    Examples
+    --------
+    >>> PTE(2).contrast(["exposure 1", "exposure 2"])
+    ('PTE(2)', array([0., 1.]))
+    """
 
     at: int
 
@@ -39,7 +50,13 @@ class PTE:
 
 @dataclass(frozen=True)
 class LTE:
-    """The effect at the longest exposure observed."""
+    """The effect at the longest exposure observed, on the scale of the estimator.
+
+    Examples
+    --------
+    >>> LTE().contrast(["exposure 1", "exposure 2"])
+    ('LTE', array([0., 1.]))
+    """
 
     def contrast(self, terms: Sequence[str]) -> tuple[str, Array]:
         """Weights over the exposure effects."""
@@ -48,7 +65,12 @@ class LTE:
 
 @dataclass(frozen=True)
 class TATE:
-    """The time-averaged effect over exposures `first` to `last` (both counted; left out: all observed).
+    """The time-averaged effect over exposures `first` to `last`, on the scale of the estimator; each exposure counts alike.
+
+    Parameters
+    ----------
+    first, last : int, optional
+        Periods since crossover, from 1, both counted; left out: all observed.
 
     Examples
     --------

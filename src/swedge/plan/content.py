@@ -13,6 +13,7 @@ from swedge.plan.plan import Plan
 
 APART = ("design", "allocation")
 ABSENT = "(absent)"
+LONGEST = 20_000
 
 
 class Difference(NamedTuple):
@@ -23,13 +24,29 @@ class Difference(NamedTuple):
     now: object
 
     def __str__(self) -> str:
-        return f"{self.path} was registered as {shown(self.was)} and is now {shown(self.now)}"
+        was, now = beside(shown(self.was, LONGEST), shown(self.now, LONGEST))
+        return f"{self.path} was registered as {was} and is now {now}"
 
 
 def shown(value: object, width: int = 80) -> str:
     """A value for a message, cut when it is long."""
     text = value if value is ABSENT else record.canonical(value).decode()
     return str(text) if len(text) <= width else f"{text[:width]}..."
+
+
+def beside(was: str, now: str, width: int = 80) -> tuple[str, str]:
+    """Two texts, cut so that what they do not share is seen.
+
+    >>> beside("C(age) + C(sex) + size", "C(age) + C(sex)", width=8)
+    ('...x) + siz...', '...x)')
+    """
+    same = next((k for k, (a, b) in enumerate(zip(was, now, strict=False)) if a != b), min(len(was), len(now)))
+    start = 0 if max(len(was), len(now)) <= width else max(0, same - width // 4)
+    return _window(was, start, width), _window(now, start, width)
+
+
+def _window(text: str, start: int, width: int) -> str:
+    return "..." * (start > 0) + text[start : start + width] + "..." * (len(text) > start + width)
 
 
 def plan_content(plan: Plan) -> dict[str, Any]:

@@ -74,6 +74,10 @@ def information_content(
     size, correlation
         As for `analytic_power`, as are further keyword arguments; a Gaussian outcome with ``sd=1`` is assumed when none is named.
 
+    References
+    ----------
+    Kasza J, Forbes AB (2019). Information content of cluster-period cells in stepped wedge trials. Biometrics 75, 144-152.
+
     Examples
     --------
     >>> import swedge as sw
@@ -119,10 +123,20 @@ def _one(design: Design, base: Assumed, treatment: Array, exposure: NDArray[np.i
 def optimal_shares(design: Design, *, size: float, correlation: Any, **assumed: Any) -> pd.DataFrame:
     """Shares of clusters by sequence that minimise the variance, the number of clusters being held.
 
+    Parameters
+    ----------
+    design : Design
+    size, correlation
+        As in `information_content`, as are further keyword arguments.
+
     Returns
     -------
     DataFrame
         ``sequence, share, equal_share``, with the variance of optimal over that of equal shares in ``attrs["efficiency"]``.
+
+    References
+    ----------
+    Lawrie J, Carlin JB, Forbes AB (2015). Optimal stepped wedge designs. Statistics and Probability Letters 99, 210-214.
 
     Examples
     --------
@@ -175,10 +189,25 @@ def best_incomplete(design: Design, *, cells: int, size: float, correlation: Any
     Cells are left out for all clusters of a sequence together. The search is greedy: it never puts a cell back. Under a curve of the effect
     over exposure no first treated cell goes, because exposure is counted from it.
 
+    Parameters
+    ----------
+    design : Design
+    cells : int
+        Cluster-periods to keep.
+    size, correlation
+        As in `information_content`, which says which cell tells least; as are further keyword arguments.
+
     Raises
     ------
     DesignError
         If so few cells cannot identify the effect, or cannot be reached in whole sequences.
+
+    Examples
+    --------
+    >>> import numpy as np, swedge as sw
+    >>> thin = sw.best_incomplete(sw.Design.stepped_wedge(5, 6), cells=24, size=50, correlation=sw.Exchangeable(0.05))
+    >>> int((~np.isnan(thin.matrix)).sum())
+    24
     """
     base = with_defaults(size, correlation, assumed)
     table, counts = design.matrix.copy(), np.array(design.clusters_per_sequence)

@@ -47,6 +47,13 @@ def design_effect(design: Design, *, size: Any, correlation: Any, allocation: Al
         ``compared_with, variance, design_effect``: above 1, the design needs more individuals than the simpler trial for the same
         precision.
 
+    References
+    ----------
+    Woertman W, de Hoop E, Moerbeek M, Zuidema SU, Gerritsen DL, Teerenstra S (2013). Stepped wedge designs could reduce the required
+    sample size in cluster randomized trials. Journal of Clinical Epidemiology 66, 752-758.
+    Hooper R, Bourke L (2015). Cluster randomised trials with repeated cross sections: alternatives to parallel group designs. BMJ 350,
+    h2925.
+
     Examples
     --------
     >>> import swedge as sw

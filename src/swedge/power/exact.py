@@ -132,6 +132,15 @@ def _rejections(weights: Array, means: Array, roots: Array, draws: int, rng: np.
 def variance_under(estimator: LinearEstimator, design: Design, *, allocation: Allocation | None = None, **assumed: Any) -> float:
     """Variance of a linear estimator under a truth that it need not assume: ``sum_i w_i' V_i w_i``.
 
+    Parameters
+    ----------
+    estimator : LinearEstimator
+        With weights ``w_i`` ``(T,)`` on the cell means of cluster i.
+    design : Design
+    allocation : Allocation, optional
+    **assumed
+        As for `analytic_power`: the truth, which gives the covariances ``V_i`` ``(T, T)``.
+
     Examples
     --------
     >>> import swedge as sw

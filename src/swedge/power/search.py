@@ -36,6 +36,14 @@ def detectable_effect(design: Design, *, power: float = 0.8, allocation: Allocat
     Give ``effect=-1`` (any negative number) to search among protective effects of a binary or count outcome, whose variance depends on the
     effect; the default searches among positive ones.
 
+    Parameters
+    ----------
+    design : Design
+    power : float
+    allocation : Allocation, optional
+    **assumed
+        As for `analytic_power`.
+
     Returns
     -------
     AnalyticPower
@@ -83,6 +91,19 @@ def required_size(design: Design, *, power: float = 0.8, allocation: Allocation 
 
     With ``size=`` an array, the smallest multiple of that pattern is sought instead, in steps of one individual in its largest cell.
 
+    Parameters
+    ----------
+    design : Design
+    power : float
+    allocation : Allocation, optional
+    **assumed
+        As for `analytic_power`.
+
+    Returns
+    -------
+    AnalyticPower
+        At that size: `.assumed.size`.
+
     Raises
     ------
     DesignError
@@ -118,6 +139,13 @@ def required_size(design: Design, *, power: float = 0.8, allocation: Allocation 
 def required_clusters(design: Design, *, power: float = 0.8, **assumed: Any) -> AnalyticPower:
     """The smallest number of clusters with the wanted power that keeps the design's shares of clusters by sequence.
 
+    Parameters
+    ----------
+    design : Design
+    power : float
+    **assumed
+        As for `analytic_power`, with one number for `size`.
+
     Returns
     -------
     AnalyticPower
@@ -127,6 +155,14 @@ def required_clusters(design: Design, *, power: float = 0.8, **assumed: Any) -> 
     ------
     DesignError
         If sizes are given cluster by cluster (a multiple of them has no meaning), or no multiple suffices.
+
+    Examples
+    --------
+    >>> import swedge as sw
+    >>> design = sw.Design.stepped_wedge(clusters=5, periods=6)
+    >>> found = sw.required_clusters(design, effect=0.1, size=50, sd=1.0, correlation=sw.Exchangeable(0.05))
+    >>> found.design.n_clusters
+    35
     """
     base = gather(assumed)
     _check_power(power, base.alpha)
@@ -183,6 +219,16 @@ def _smallest(enough: Callable[[int], bool], limit: int) -> int:
 def power_over_allocations(design: Design, *, draws: int = ALLOCATIONS, seed: int = 0, **assumed: Any) -> pd.DataFrame:
     """Power under every permitted allocation (or `draws` sampled ones, where there are more).
 
+    Parameters
+    ----------
+    design : Design
+    draws : int
+        The most allocations to try.
+    seed : int
+        Of the sample.
+    **assumed
+        As for `analytic_power`.
+
     Returns
     -------
     DataFrame
@@ -216,6 +262,14 @@ def power_surface(
 ) -> pd.DataFrame:
     """Power over a grid of ICC and CAC, `correlation` giving the kind of structure, and the CAC where none is given here.
 
+    Parameters
+    ----------
+    design : Design
+    icc, cac : sequence of float
+    allocation : Allocation, optional
+    **assumed
+        As for `analytic_power`.
+
     Returns
     -------
     DataFrame
@@ -225,6 +279,14 @@ def power_surface(
     ------
     DesignError
         If the structure has no icc, or no cac to be other than 1.
+
+    Examples
+    --------
+    >>> import swedge as sw
+    >>> design = sw.Design.stepped_wedge(clusters=10, periods=6)
+    >>> table = sw.power_surface(design, icc=[0.01, 0.05], effect=0.2, size=50, sd=1.0, correlation=sw.NestedExchangeable(0.01, 0.8))
+    >>> table["icc"].tolist(), table["cac"].tolist()
+    ([0.01, 0.05], [0.8, 0.8])
     """
     base = gather(assumed)
     rows = []

@@ -125,17 +125,47 @@ def simulate_children(
 
 
 def write_children(frame: pd.DataFrame, path: str | PathLike[str]) -> None:
-    """Write a child-level file as CSV with ISO dates; missing values are blank."""
+    """Write a child-level file as CSV with ISO dates; missing values are blank.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        As `simulate_children` gives it.
+    path : path
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from swedge.studies import family_safeguarding, read_children, simulate_children
+    >>> children = simulate_children(family_safeguarding(), seed=0)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_children(children, f"{folder}/children.csv")
+    ...     read_children(f"{folder}/children.csv").equals(children)
+    True
+    """
     frame.to_csv(path, index=False, date_format="%Y-%m-%d")
 
 
 def read_children(path: str | PathLike[str]) -> pd.DataFrame:
     """Read back what `write_children` wrote: same columns, types and values.
 
+    Parameters
+    ----------
+    path : path
+
     Raises
     ------
     DataError
         If a date column is missing, or holds something that is no date; the values themselves are not shown.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from swedge.studies import family_safeguarding, simulate_children
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_children(simulate_children(family_safeguarding(), seed=0), f"{folder}/children.csv")
+    ...     len(read_children(f"{folder}/children.csv"))
+    27425
     """
     frame = pd.read_csv(path, dtype={"age_group": str})
     lacking = [name for name in DATES if name not in frame.columns]

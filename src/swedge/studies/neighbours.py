@@ -24,7 +24,23 @@ def comparison_authorities(
 ) -> pd.DataFrame:
     """One row a cluster and neighbour: ``authority, rank, neighbour, code, excluded`` (the reason, or blank for a comparison authority).
 
-    Parameters as in `authority_panel`.
+    Parameters
+    ----------
+    panel_csv, neighbours_csv, study, neighbours, exclude_sisters
+        As in `authority_panel`.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from swedge.studies import simulate_panel
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     files = Path(folder, "panel.csv"), Path(folder, "neighbours.csv")
+    ...     for frame, file in zip(simulate_panel(seed=1), files, strict=True):
+    ...         frame.to_csv(file, index=False)
+    ...     table = comparison_authorities(*files, neighbours=2)
+    >>> list(table.columns)
+    ['authority', 'rank', 'neighbour', 'code', 'excluded']
     """
     programme = family_safeguarding() if study is None else study
     panel, table = read_table(panel_csv, KEYS), read_table(neighbours_csv, NEIGHBOUR_KEYS)

@@ -60,6 +60,19 @@ def authority_panel(
     ------
     DataError
         If a column, year or authority is missing, or no comparison authority is left.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from swedge.studies import simulate_panel
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     files = Path(folder, "panel.csv"), Path(folder, "neighbours.csv")
+    ...     for frame, file in zip(simulate_panel(seed=1), files, strict=True):
+    ...         frame.to_csv(file, index=False)
+    ...     trial = authority_panel(*files, outcome="cla_rate_per_10k", years=range(2018, 2026))
+    >>> len(trial.clusters) - trial.comparators, len(trial.periods)
+    (5, 8)
     """
     programme = family_safeguarding() if study is None else study
     panel = read_table(panel_csv, (*KEYS, outcome, *([size] if size else [])))

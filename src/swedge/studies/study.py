@@ -22,7 +22,23 @@ LOGISTIC_VARIANCE = np.pi**2 / 3
 
 
 class Outcome(NamedTuple):
-    """An outcome as registered: its column, its definition, its family, and the months of follow-up it needs."""
+    """An outcome as registered.
+
+    Parameters
+    ----------
+    name : str
+        Its column.
+    definition, family : str
+    months : int, optional
+        Of follow-up that it needs.
+    primary : bool
+
+    Examples
+    --------
+    >>> from swedge.studies import family_safeguarding
+    >>> family_safeguarding().outcomes[0].name
+    'looked_after'
+    """
 
     name: str
     definition: str
@@ -32,7 +48,25 @@ class Outcome(NamedTuple):
 
 
 class PowerCall(NamedTuple):
-    """What the planned power rested on; `icc` on the proportion scale, `effect` a difference in risk."""
+    """What the planned power rested on.
+
+    Parameters
+    ----------
+    baseline : float
+        Risk under control.
+    effect : float
+        Difference in risk, treated minus control.
+    icc : float
+        On the proportion scale.
+    cell_size : int
+        Individuals in a cluster and period.
+
+    Examples
+    --------
+    >>> from swedge.studies import no_wrong_door
+    >>> no_wrong_door().power_call.icc
+    0.00268
+    """
 
     baseline: float
     effect: float
