@@ -83,10 +83,10 @@ def test_bad_input_of_an_unbalanced_panel() -> None:
     n = trial.cells.n.copy()
     n[0, 3] = 0
     gap = sw.Trial(sw.Cells(n, trial.cells.mean), trial.treatment, trial.exposure, "gaussian", trial.clusters, periods=trial.periods)
-    with pytest.raises(DataError, match=r"1 of 8 clusters are not observed in every period.*Use CallawaySantAnna"):
+    with pytest.raises(DataError, match=r"1 of 8 clusters is not observed in every period.*Use CallawaySantAnna"):
         SunAbraham().fit(gap)
     notes = CallawaySantAnna(**OWN).fit(gap).notes
-    assert any("1 of 8 clusters are not observed in every period; each joins" in note for note in notes)
+    assert any("1 of 8 clusters is not observed in every period; each joins" in note for note in notes)
 
 
 def test_bad_input_of_covariates() -> None:
@@ -112,9 +112,9 @@ def test_bad_input_of_covariates() -> None:
     ("frame", "message"),
     [
         ([1, 2], "are a list; pass a DataFrame"),
-        (pd.DataFrame({"x": [1.0]}, index=["c0"]), "c1; c2; c3; and 4 more has no row (7 in all). Index the frame by cluster name"),
+        (pd.DataFrame({"x": [1.0]}, index=["c0"]), "c1; c2; c3; and 4 more have no row (7 in all). Index the frame by cluster name"),
         (pd.DataFrame({"x": np.ones(9)}, index=["c0", *(f"c{i}" for i in range(8))]), "c0 has several rows (1 in all)"),
-        (pd.DataFrame({"x": [np.nan, *np.ones(7)]}, index=[f"c{i}" for i in range(8)]), "x (1 clusters) has missing values"),
+        (pd.DataFrame({"x": [np.nan, *np.ones(7)]}, index=[f"c{i}" for i in range(8)]), "x (1 cluster) has missing values"),
         (pd.DataFrame(np.ones((8, 2)), columns=["x", "x"], index=[f"c{i}" for i in range(8)]), "x is the name of several columns"),
     ],
 )

@@ -116,7 +116,7 @@ def test_bad_input_unbalanced_clusters_are_left_out_and_counted() -> None:
     kept = np.setdiff1d(np.arange(9), [0, 5])
     for estimator in (RothSantAnna(), SyntheticDiD()):
         fit = estimator.fit(gone)
-        assert any(note.startswith("2 clusters are not observed in every period and are left out") for note in fit.notes)
+        assert any(note.startswith("2 clusters are not observed in every period and left out") for note in fit.notes)
         weights = estimator.weights(gone)
         assert not weights[[0, 5]].any()
         alone = panel([WITH_NEVER[i] for i in kept])
@@ -134,7 +134,7 @@ def _with(trial: sw.Trial, y: np.ndarray) -> sw.Trial:
 def test_bad_input_clusters_treated_from_the_start_are_left_out_and_counted() -> None:
     trial = panel([1, 3, 3, 4, 4, 0, 0, 0])
     for estimator in (RothSantAnna(), SyntheticDiD()):
-        assert any(note.startswith("1 clusters are treated from the first period on") for note in estimator.fit(trial).notes)
+        assert any(note.startswith("1 cluster is treated from the first period on") for note in estimator.fit(trial).notes)
         assert not estimator.weights(trial)[0].any()
 
 
@@ -146,3 +146,15 @@ def test_bad_input_power_of_weights_that_outcomes_make() -> None:
     with pytest.raises(DesignError, match="whose weights are known beforehand"):
         sw.variance_under(RothSantAnna(), design, **assumed)
     assert sw.exact_power(design, RothSantAnna(beta=1), draws=200, **assumed).count == 120
+
+
+def test_bad_input_a_pool_that_plays_no_part_is_told() -> None:
+    trial = panel([3, 4, 5, 0, 0, 0])
+    for estimator, told in (
+        (RothSantAnna(beta=1, pool="never"), True),
+        (RothSantAnna(beta=1, pool="cohorts", vcov="CR1", df="clusters"), True),
+        (RothSantAnna(beta=1), False),
+        (RothSantAnna(beta=1, pool="trial", vcov="neyman", df="normal"), False),
+        (RothSantAnna(pool="trial"), False),
+    ):
+        assert any("plays no part: beta= is given" in note for note in estimator.fit(trial).notes) == told, estimator

@@ -111,7 +111,7 @@ def test_sizes_count_clusters_that_join_and_a_note_names_the_others() -> None:
     fit = CallawaySantAnna(aggregate="group").fit(trial)
     shown = fit.tidy().set_index("term")["estimate"]
     assert shown["overall"] == pytest.approx((shown["group 3"] + shown["group 4"]) / 2, abs=1e-12)
-    assert any("1 of 3 treated clusters carry no weight" in note and "c0" in note for note in fit.notes)
+    assert any("1 of 3 treated clusters carries no weight" in note and "c0" in note for note in fit.notes)
 
 
 def test_law_anticipation_is_what_leaving_the_run_up_out_gives_across_a_transition() -> None:

@@ -120,12 +120,14 @@ def test_treated_clusters_without_weight_are_named() -> None:
         )
     for estimator in (CallawaySantAnna(**OWN), CallawaySantAnna(aggregate=None)):
         assert told(estimator, trial, "2 of 5 treated clusters carry no weight"), estimator
-    assert not told(GeneralisedDiD(), panel([3, 4, 5, *[0] * 8]), "carry no weight")
+    assert not told(GeneralisedDiD(), panel([3, 4, 5, *[0] * 8]), "no weight in the effect")
 
 
 def test_windows_outside_the_panel_name_their_clusters() -> None:
     assert told(
-        StackedDiD(), panel([3, 3, 6, *[0] * 8]), "1 of 3 treated clusters carry no weight in the effect, which is that of the others: c02."
+        StackedDiD(),
+        panel([3, 3, 6, *[0] * 8]),
+        "1 of 3 treated clusters carries no weight in the effect, which is that of the others: c02.",
     )
 
 
@@ -150,6 +152,39 @@ def test_influence_functions_say_what_they_do_not_see(estimator: sw.Estimator) -
     assert told(estimator, panel([3, 3, 4, 4, 0]), "One cluster alone was never treated")
     assert not told(estimator, panel([3, 3, 4, 4, 0, 0]), "One cluster alone")
     assert not told(replace(estimator, **CR2), panel([3, 4, 4, 5, *[0] * 8]), "One cluster alone")
+
+
+BLIND = [
+    CallawaySantAnna(**OWN),
+    CallawaySantAnna(aggregate="dynamic", **OWN),
+    CallawaySantAnna(aggregate=None, **OWN),
+    SunAbraham(**OWN),
+    SunAbraham(vcov="saturated", df="clusters"),
+    Imputation(**OWN),
+    TwoStage(**OWN),
+    ExtendedTwoWay(**OWN),
+    StackedDiD(**OWN),
+]
+
+
+@pytest.mark.parametrize("estimator", BLIND, ids=repr)
+def test_one_treated_cluster_has_no_standard_error_by_influence(estimator: sw.Estimator) -> None:
+    """Its own error is nowhere in the variance: a standard error is .28 of the spread of the estimates beside 10 others."""
+    one = panel([3, *[0] * 10])
+    with pytest.raises(sw.FitError, match=r"One cluster alone carries.*PlaceboTest or FermanPintoTest with comparators"):
+        estimator.fit(one)
+    assert np.isfinite(estimator.point(one)).all()
+    stack = replace(one, cells=replace(one.cells, mean=np.stack([one.cells.mean] * 2)))
+    fit = estimator.fit(stack)
+    assert (fit.status == sw.Status.ONE_CLUSTER).all()
+    assert np.isnan(fit.p_value).all()
+    assert np.isfinite(estimator.fit(panel([3, 3, *[0] * 9])).std_error).all()
+    assert np.isfinite(estimator.fit(panel([3, 4, *[0] * 9])).std_error).all()
+
+
+@pytest.mark.parametrize("estimator", [Switchers(**OWN), SwitcherComparison(**OWN)], ids=repr)
+def test_influence_about_the_mean_of_both_sides_sees_one_treated_cluster(estimator: sw.Estimator) -> None:
+    assert np.isfinite(estimator.fit(panel([3, *[0] * 10])).std_error).all()
 
 
 def test_what_is_assumed_of_the_effect_is_in_its_name() -> None:

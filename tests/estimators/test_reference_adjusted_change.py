@@ -7,7 +7,8 @@ import pytest
 import statsmodels.api as sm
 from scipy.optimize import linprog
 
-from swedge._kernels.adjusted_change import EDGE, TRIMMED, adjusted_change
+from swedge._kernels.adjusted_change import TRIMMED, adjusted_change
+from swedge._kernels.glm import EDGE
 from swedge.assumptions import family_named
 
 Array = np.ndarray

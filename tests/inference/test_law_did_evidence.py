@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import permutations, product
 
 import numpy as np
@@ -307,6 +308,75 @@ def test_robustness_names_what_fails_and_what_changes() -> None:
     assert "only late: " in found.summary()
     assert "Note, without 1 period before treatment: Left out by choice" in found.summary()
     assert len(found.plot().get_yticklabels()) == 3
+
+
+def test_a_comparator_with_a_gap_is_left_out_of_the_tests_by_comparators_alone() -> None:
+    """The other comparators' paths are what the reference is made of: as in the trial that never had the one with the gap."""
+    trial = trial_of(4, others=9)
+    n = np.ones((13, 5))
+    n[12, 2] = 0
+    gap = replace(trial, cells=replace(trial.cells, n=n).seen(trial.treatment))
+    split = split_evidence(gap, sw.TwoWayFixedEffects(), draws=99)
+    rows = split.tidy().query("term == 'parallel trends'").set_index("test")
+    assert rows.index.tolist() == ["wald (CR2)", "placebo", "conley-taber"]
+    assert np.isfinite(rows["p_value"]).all()
+    weights, paths = split.weights["parallel trends"][:4], trial.outcome[4:12] - trial.outcome[4:12].mean(0)
+    sums = weights @ paths.T * np.sqrt(8 / 7)
+    draws = [sums[range(4), list(who)].sum() for who in product(range(8), repeat=4)]
+    full = split_evidence(gap, sw.TwoWayFixedEffects(), draws=4096).tidy().query("test == 'conley-taber'")["p_value"].item()
+    observed = abs(rows["estimate"].iloc[0])
+    assert full == pytest.approx((1 + (np.abs(draws) >= observed - 1e-12).sum()) / (1 + len(draws)), abs=1e-12)
+    said = [note for note in split.notes if note.startswith("Parallel trends: 1 of 9 comparators")]
+    assert "other 8" in said[0]
+    assert said[0].endswith("use the other 8.")
+    assert not any("not observed in every period" in note for note in split_evidence(trial, sw.TwoWayFixedEffects(), draws=99).notes)
+
+
+def test_comparators_that_all_have_gaps_leave_the_robust_variance_alone() -> None:
+    trial = trial_of(4, others=3)
+    n = np.ones((7, 5))
+    n[[4, 5], [1, 2]] = 0
+    gap = replace(trial, cells=replace(trial.cells, n=n).seen(trial.treatment))
+    split = split_evidence(gap, sw.TwoWayFixedEffects(), draws=99)
+    assert split.tidy().query("term == 'parallel trends'")["test"].tolist() == ["wald (CR2)"]
+    assert any("2 of 3 comparators are not observed" in note for note in split.notes)
+    assert any("fewer than two comparators" in note for note in split.notes)
+
+
+WITHOUT_RUN_UP = [sw.TwoWayFixedEffects(), sw.CallawaySantAnna(), sw.Imputation(), sw.TwoStage(), sw.ExtendedTwoWay()]
+NO_RUN_UP = [sw.SunAbraham(), sw.StackedDiD(), sw.Switchers(), sw.SwitcherComparison(), sw.SyntheticDiD(), sw.RothSantAnna(beta=1)]
+
+
+@pytest.mark.parametrize("estimator", [*WITHOUT_RUN_UP, *NO_RUN_UP], ids=repr)
+def test_robustness_says_which_estimators_have_no_version_without_the_run_up(estimator: sw.Estimator) -> None:
+    found = robustness(panel_of(9, 4, 12), estimator, anticipation=[1])
+    table, name = found.tidy().set_index("way"), type(estimator).__name__
+    way = "without 1 period before treatment"
+    assert table["estimator"].tolist() == [name, name]
+    if estimator in WITHOUT_RUN_UP:
+        assert np.isfinite(table.loc[way, "estimate"])
+        return
+    assert table.loc[way, "status"] == "failed"
+    assert f"{way}: {name} has no version without the run-up: it " in found.summary()
+    assert "CallawaySantAnna(anticipation=1)" in found.summary()
+
+
+def test_robustness_of_sun_and_abraham_without_the_run_up_is_callaway_and_santanna_with_anticipation() -> None:
+    """What the message of the failed row names is the same comparison: base one period earlier, against never-treated clusters."""
+    panel = panel_of(9, 4, 12)
+    ours, theirs = sw.SunAbraham(), sw.CallawaySantAnna(controls="never")
+    assert float(ours.point(panel)) == pytest.approx(float(theirs.point(panel)), abs=1e-12)
+    early = sw.CallawaySantAnna(controls="never", anticipation=1, base="universal")
+    gone = sw.CallawaySantAnna(controls="never", base="universal").point(sw.without_run_up(panel))
+    assert float(early.point(panel)) == pytest.approx(float(gone), abs=1e-12)
+
+
+def test_stacked_says_whether_a_shorter_window_would_help() -> None:
+    panel = panel_of(9, 2, 6)
+    with pytest.raises(sw.DataError, match=r"has periods -9 to 1 .* Shorten the window \(before=, after=\), or add comparators="):
+        sw.StackedDiD(before=9).fit(panel)
+    with pytest.raises(sw.DataError, match=r"no shorter window helps. Add comparators=.*CallawaySantAnna\(\) or Imputation\(\)"):
+        sw.StackedDiD().fit(sw.without_run_up(panel))
 
 
 def test_assumed_part_has_the_variance_of_its_own_weights() -> None:

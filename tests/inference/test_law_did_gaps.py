@@ -81,7 +81,7 @@ def test_a_cluster_that_starts_after_the_last_period_is_matched_to_nobody() -> N
     without = sw.Trial.from_panel(rows[rows["c"] != "c02"], cluster="c", period="t", outcome="y", first_treated="g")
     pd.testing.assert_frame_equal(choice.pairs, sw.choose_comparators(without, count=2).pairs)
     pd.testing.assert_frame_equal(choice.tidy(), sw.choose_comparators(without, count=2).tidy())
-    assert "c02 (1 clusters) are not treated in any period here" in choice.summary()
+    assert "c02 (1 cluster) is not treated in any period here" in choice.summary()
     assert any("c02" in note for note in choice.trial.notes)
     assert "c02" in choice.trial.clusters
     assert choice.plot().get_legend() is not None

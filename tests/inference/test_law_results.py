@@ -73,6 +73,25 @@ def test_law_a_summary_names_estimator_scale_level_and_method(name: str) -> None
 
 
 @pytest.mark.parametrize("name", TESTS)
+def test_law_rows_of_tests_say_what_was_tested_and_on_which_scale(name: str) -> None:
+    table = TESTS[name][0]().tidy()
+    assert list(table.columns)[:4] == ["test", "estimator", "scale", "estimate"]
+    kind = {"wild": "FixedEffects", "wald": "FixedEffects CR2", "likelihood ratio": "MixedModel", "bootstrap": "MixedModel"}
+    kind |= {"randomisation": "WithinPeriod", "sampled": "WithinPeriod"}
+    assert table["estimator"].item() == kind.get(name, "TwoWayFixedEffects")
+    assert table["scale"].item() == ("logit" if name in ("wild", "wald", "likelihood ratio", "bootstrap") else "identity")
+
+
+def test_law_tests_of_several_estimators_can_be_told_apart() -> None:
+    trial = levels(5, 9)
+    results = [sw.PlaceboTest(draws=49).run(trial, estimator) for estimator in (sw.TwoWayFixedEffects(), sw.CallawaySantAnna())]
+    table = pd.concat([result.tidy() for result in results])
+    assert table["estimator"].tolist() == ["TwoWayFixedEffects", "CallawaySantAnna"]
+    stack = trial.reallocated(WEDGE.design.allocations()[:3])
+    assert sw.WaldTest().run(stack, sw.TwoWayFixedEffects()).tidy()["estimator"].tolist() == ["TwoWayFixedEffects"] * 3
+
+
+@pytest.mark.parametrize("name", TESTS)
 def test_law_a_result_is_one_line(name: str) -> None:
     result = TESTS[name][0]()
     assert "\n" not in repr(result)

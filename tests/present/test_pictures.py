@@ -16,11 +16,14 @@ from matplotlib.colors import to_rgb
 
 from swedge._present import palette
 from swedge._present.cells import draw_cells
+from swedge._present.effect_curve import draw_effect_curve
 from swedge._present.forest import draw_forest
 from swedge._present.heatmap import draw_weights
 from swedge._present.power import draw_power_curves
+from swedge._present.pretrends import draw_group_means, draw_pretrends
 from swedge._present.reference import draw_reference
 from swedge._present.trajectories import draw_trajectories
+from swedge._present.wedge import wedge
 from swedge.errors import DataError
 
 RNG = np.random.default_rng(1)
@@ -212,3 +215,37 @@ def test_cells_are_drawn_as_the_frame_orders_them_with_a_gap_for_what_is_missing
 def test_bad_input_cells_that_are_no_table_of_cells_are_refused(frame: pd.DataFrame, words: str) -> None:
     with pytest.raises(DataError, match=words):
         draw_cells(frame)
+
+
+YEARS = range(1995, 2021)
+QUARTERS = [f"{year} Q{quarter}" for year in range(2015, 2022) for quarter in (1, 2, 3, 4)]
+EVENTS = np.arange(-13, 13)
+CROWDED: dict[str, Callable[[], Axes]] = {
+    "trajectories of years": lambda: draw_trajectories(np.zeros((5, 26)), np.zeros((5, 26)), NAMES, YEARS, comparators=2),
+    "trajectories of quarters": lambda: draw_trajectories(np.zeros((5, 28)), np.zeros((5, 28)), NAMES, QUARTERS),
+    "groups": lambda: draw_group_means({"treated": np.zeros(26)}, YEARS, 12.0),
+    "events": lambda: draw_effect_curve(EVENTS, np.zeros(26), np.zeros((26, 2)), None, "Periods since treatment", "Effect"),
+    "events and trends": lambda: draw_pretrends(EVENTS[EVENTS != -1] + 1, -1, np.zeros(25), np.zeros((25, 2)), {}, "Effect"),
+    "many periods of a design": lambda: wedge(np.zeros((2, 60), dtype=int), np.zeros((2, 60)), ["a", "b"], ylabel="Cluster"),
+    "half a page": lambda: draw_group_means({"treated": np.zeros(26)}, YEARS, 12.0, ax=plt.subplots(1, 2)[1][0]),
+}
+
+
+@pytest.mark.parametrize("draw", CROWDED.values(), ids=CROWDED)
+def test_law_labels_along_the_axis_never_touch(draw: Callable[[], Axes]) -> None:
+    axes = draw()
+    axes.figure.canvas.draw()
+    labels = axes.get_xticklabels()
+    turned = labels[0].get_rotation() != 0
+    boxes = [label.get_window_extent() for label in labels]
+    ends = [(box.x1 if not turned else box.x0 + label.get_fontsize() * 100 / 72) for box, label in zip(boxes, labels, strict=True)]
+    assert all(end < after.x0 for end, after in zip(ends, boxes[1:], strict=False))
+    assert len(labels) > 2
+
+
+def test_law_events_are_labelled_from_the_start_of_treatment() -> None:
+    shown = [round(float(tick)) for tick in CROWDED["events"]().get_xticks()]
+    assert 0 in shown
+    assert len({b - a for a, b in pairwise(shown)}) == 1
+    few = draw_effect_curve(np.arange(-3, 4), np.zeros(7), np.zeros((7, 2)), None, "Periods since treatment", "Effect")
+    assert few.get_xticks().tolist() == list(range(-3, 4))

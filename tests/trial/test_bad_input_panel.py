@@ -63,7 +63,11 @@ REFUSALS: dict[str, Refusal] = {
     "negative start": (lambda d: d.assign(first=at(d["first"], -1, 8)), {}, "1 row has no period in first_treated"),
     "minus infinity": (lambda d: d.assign(first=at(d["first"], -np.inf, 8)), {}, "1 row has no period in first_treated"),
     "start as a date": (lambda d: d.assign(first=pd.Timestamp("2020-01-01")), {}, "first_treated='first' holds dates, not numbers"),
-    "period as a date": (lambda d: d.assign(year=pd.Timestamp("2020-01-01")), {}, "period='year' holds dates, .*Number the periods"),
+    "period as a date": (
+        lambda d: d.assign(year=pd.Timestamp("2020-01-01")),
+        {},
+        r"period='year' holds dates, .*Number the periods: years by \.dt\.year, quarters by 4 \* \.dt\.year \+ \.dt\.quarter",
+    ),
     "quarters": (
         lambda d: d.assign(year=d.year.astype(str) + "Q1"),
         {},

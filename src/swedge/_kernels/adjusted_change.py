@@ -22,8 +22,6 @@ Flags = NDArray[np.bool_]
 
 # Controls as good as certain to be treated would carry all the weight.
 TRIMMED = 0.995
-# A variance below the first is that of a chance of 0 or 1; a score equation within the second is solved.
-EDGE, STILL = 1e-7, 1e-6
 
 
 class AdjustedChange(NamedTuple):
@@ -101,14 +99,5 @@ def _score(treated: Flags, control: Flags, x: Array, family: FamilyMaths) -> Sco
     odds = np.where(control & (chance < TRIMMED), chance / (1 - np.minimum(chance, TRIMMED)), 0.0)
     inverse = (fit.root.swapaxes(-1, -2) @ fit.root).reshape((*treated.shape[:-1], *fit.root.shape[1:]))
     residual = np.where(seen[..., 0] > 0, treated - chance, 0.0)
-    status = fit.status.reshape(treated.shape[:-1])
-    found = (status == Status.OK) | ((status == Status.SEPARATED) & _finite(x, chance * (seen[..., 0] > 0), residual))
+    found = fit.status.reshape(treated.shape[:-1]) == Status.OK
     return Score(odds / odds.sum(-1, keepdims=True), residual, inverse, found)
-
-
-def _finite(x: Array, chance: Array, residual: Array) -> Flags:
-    """Whether a fit with chances of 0 or 1 is a maximum all the same: others hold no rank where anything separates."""
-    spread = chance * (1 - chance)
-    inner = np.where(spread > EDGE, spread, 0.0)
-    held = inverse_factor((x.T * inner[..., None, :]) @ x)[1]
-    return np.asarray(held & (np.abs(residual @ x) < STILL).all(-1))

@@ -22,8 +22,9 @@ Array = NDArray[np.float64]
 MAX_ITERATIONS = 60
 # Newton decrement, in units of the log-likelihood, at which a fit has converged.
 CONVERGED = 1e-20
-# A fitted risk within this of 0 or 1, in slots with data, means that a coefficient runs off to infinity.
-EDGE = 1e-7
+# A slot with a variance below this sits on the edge of its range: where the others identify every coefficient and the score equations are
+# solved to this decrement, none runs off to infinity.
+EDGE, SOLVED = 1e-7, 1e-12
 BLOCK_DOUBLES = 4_000_000
 
 
@@ -148,24 +149,39 @@ class _Iteration:
         """Everything at the last estimate."""
         eta = np.broadcast_to(linear(self.model, self.beta), (self.model.size, *self.model.x.shape[-2:]))
         mu = self.model.family.mean(eta)
-        w, _ = working(self.model, eta, mu)
+        w, pull = working(self.model, eta, mu)
         root, definite = inverse_factor(_information(self.model.x, w))
-        return SlotFit(self.beta, mu, w, root, self._status(mu, definite))
+        return SlotFit(self.beta, mu, w, root, self._status(_separated(self.model, mu, w, pull), definite))
 
-    def _status(self, mu: Array, definite: NDArray[np.bool_]) -> NDArray[np.int8]:
-        apart = _separated(self.model, mu)
+    def _status(self, apart: NDArray[np.bool_], definite: NDArray[np.bool_]) -> NDArray[np.int8]:
         status = np.where(self.moved < 1e-8, Status.OK, Status.NOT_CONVERGED)
         status = np.where(definite & self.definite, status, Status.RANK_DEFICIENT)
         status = np.where(apart, Status.SEPARATED, status)
         return np.asarray(np.where(self.identified, status, Status.RANK_DEFICIENT), dtype=np.int8)
 
 
-def _separated(model: SlotModel, mu: Array) -> NDArray[np.bool_]:
-    """Whether a fitted mean sits on the edge of its range in a slot that has data."""
+def _separated(model: SlotModel, mu: Array, w: Array, pull: Array) -> NDArray[np.bool_]:
+    """Whether fitted means sit on the edge of their range, in slots with data, because a coefficient has no finite estimate."""
     if model.family.name == "gaussian":
         return np.zeros(len(mu), dtype=bool)
-    near = model.family.variance(mu) < EDGE
-    return np.asarray((near & (model.n > 0)).any((-2, -1)))
+    variance = model.family.variance(mu)
+    near = (variance < EDGE) & (model.n > 0)
+    apart = np.asarray(near.any((-2, -1)))
+    some = np.flatnonzero(apart)
+    beyond = np.asarray((near & (variance < 0)).any((-2, -1)))[some]
+    apart[some] = beyond | ~_solved(rows(model.x, some), np.where(near, 0.0, w)[some], pull[some])
+    return apart
+
+
+def _solved(x: Array, inner: Array, pull: Array) -> NDArray[np.bool_]:
+    """Whether a fit is a maximum with finite coefficients: what separates has weight in no slot of those of weight ``inner (R, I, J)``.
+
+    The slots that a separating direction moves all end at the edge, so the others do not identify it; slots that it has not moved there
+    yet leave a score.
+    """
+    root, held = inverse_factor(_information(x, inner))
+    decrement = ((root @ project(x, pull)[..., None]) ** 2).sum((-2, -1))
+    return np.asarray(held & (decrement < SOLVED))
 
 
 def _information(x: Array, w: Array) -> Array:

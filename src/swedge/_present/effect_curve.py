@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from swedge._present.palette import BLUE, GREY, SKY
+from swedge._present.ticks import label_times
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -53,7 +54,7 @@ def draw_effect_curve(
     error = np.abs(limits - estimate[:, None]).T
     axes.errorbar(at, estimate, yerr=error, color=BLUE, marker="o", linewidth=1.6, capsize=3, label="estimate, pointwise interval")
     axes.set(xlabel=xlabel, ylabel=ylabel)
-    axes.set_xticks(at)
+    label_times(axes, at)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False)
     return axes

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from swedge._present.palette import BLACK, GREY, series
+from swedge._present.ticks import label_periods
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -53,7 +54,7 @@ def draw_trajectories(
         axes.plot(outcome[i], color=GREY, linewidth=0.8, alpha=0.7, zorder=1)
     for i in range(trial):
         _draw_cluster(axes, outcome[i], arm[i], series(i))
-    _label_periods(axes, periods)
+    label_periods(axes, periods)
     axes.set(xlabel="Period", ylabel=ylabel)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(handles=_legend(clusters[:trial], comparators), loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
@@ -67,12 +68,6 @@ def _draw_cluster(axes: Axes, outcome: Array, arm: Array, style: dict[str, Any])
         axes.plot(np.flatnonzero(cells), outcome[cells], fillstyle=fill, markerfacecoloralt="white", zorder=4, **marker)
         if fill == "none":  # the line must not be seen through an open marker
             axes.plot(np.flatnonzero(cells), outcome[cells], zorder=3, **{**marker, "color": "white"})
-
-
-def _label_periods(axes: Axes, periods: Sequence[Any]) -> None:
-    axes.set_xticks(range(len(periods)), [str(p) for p in periods])
-    if max(len(str(p)) for p in periods) > 4 and len(periods) > 6:
-        axes.tick_params(axis="x", rotation=45)
 
 
 def _legend(clusters: Sequence[str], comparators: int) -> list[Any]:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from swedge._present.ticks import label_periods
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -71,7 +73,7 @@ def _label_time(axes: Axes, edges: NDArray[np.float64], boundaries: Sequence[dt.
         axes.set_xticks(edges, [day.isoformat() for day in (*boundaries[:-1], last_day)], rotation=45, ha="right")
         axes.set_xlabel("First day of each period, and last day")
     else:
-        axes.set_xticks((edges[1:] + edges[:-1]) / 2, [str(t + 1) for t in range(len(edges) - 1)])
+        label_periods(axes, range(1, len(edges)), (edges[1:] + edges[:-1]) / 2)
         axes.set_xlabel("Period")
 
 

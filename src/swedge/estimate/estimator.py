@@ -22,7 +22,14 @@ Array = NDArray[np.float64]
 
 
 class Estimator(ABC):
-    """Anything that turns a trial into an estimate. A new one implements `_fit`, and `scale` where it has a link."""
+    """Anything that turns a trial into an estimate. A new one implements `_fit`, and `scale` where it has a link.
+
+    Examples
+    --------
+    >>> import swedge as sw
+    >>> isinstance(sw.MixedModel(), sw.Estimator), isinstance(sw.MixedModel(), sw.LinearEstimator)
+    (True, False)
+    """
 
     def scale(self, trial: Trial) -> str:
         """The scale on which a constant effect is a shift."""
@@ -111,7 +118,17 @@ def check_pair(trial: object, estimator: object) -> None:
 
 
 class LinearEstimator(Estimator):
-    """An estimator that is a weighted sum of cell means."""
+    """An estimator that is a weighted sum of cell means. A new one implements `weights` as well, ``(..., I, T)``.
+
+    Its estimates under all allocations are then one matrix product, and its variance under any truth is known: `exact_power` and
+    `variance_under` take it.
+
+    Examples
+    --------
+    >>> import swedge as sw
+    >>> isinstance(sw.WithinPeriod(), sw.LinearEstimator)
+    True
+    """
 
     @property
     def fixed_weights(self) -> bool:

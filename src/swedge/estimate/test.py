@@ -82,11 +82,13 @@ class TestResult:
         return np.asarray(np.nan_to_num(self.p_value, nan=1.0) <= alpha + 1e-12)
 
     def tidy(self) -> pd.DataFrame:
-        """One row: estimate, statistic, p, interval, smallest attainable p."""
+        """One row: the test, of what and on which scale, estimate, statistic, p, interval, smallest attainable p."""
         limits = self.conf_int.reshape(-1, 2)
         return pd.DataFrame(
             {
                 "test": self.test,
+                "estimator": self.estimator,
+                "scale": self.scale,
                 "estimate": np.ravel(self.estimate),
                 "statistic": np.ravel(self.statistic),
                 "p_value": np.ravel(self.p_value),
@@ -105,7 +107,7 @@ class TestResult:
         idle = [name for name in ("min_p", "n_allocations") if not getattr(self, name)]
         head = f"{self._named}: {SCALES[self.scale]}, {percent(self.level)} interval"
         methods = [f"Methods: {self.methods}"] if self.methods else []
-        rows = text_table(self.tidy().drop(columns=["test", "level", *idle]))
+        rows = text_table(self.tidy().drop(columns=["test", "estimator", "scale", "level", *idle]))
         return "\n".join([head, rows, *self._ratio(), *(f"Note: {note}" for note in self.notes), *methods])
 
     def _ratio(self) -> list[str]:
@@ -127,7 +129,12 @@ class TestResult:
 
 @dataclass(frozen=True)
 class WaldTest:
-    """The estimator's own test: its statistic against t with its df.
+    """The estimator's own test: its statistic against t with its df, two-sided.
+
+    Parameters
+    ----------
+    level : float
+        Of the interval.
 
     Examples
     --------

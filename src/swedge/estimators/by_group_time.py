@@ -153,8 +153,8 @@ def _notes(trial: Trial, found: GroupTimes) -> tuple[str, ...]:
     part = int((held * (seen.any(-1) & ~(seen | empty).all(-1))).sum(-1).max())
     told = {
         f"No effect of the groups first treated in {listing(lost)}: no untreated period before, or no control.": bool(lost),
-        f"{part} of {len(trial.clusters)} clusters are not observed in every period; each joins the comparisons whose two periods it"
-        " has.": part > 0,
+        f"{part} of {len(trial.clusters)} clusters {'is' if part == 1 else 'are'} not observed in every period; each joins the"
+        " comparisons whose two periods it has.": part > 0,
     }
     return tuple(note for note, holds in told.items() if holds)
 

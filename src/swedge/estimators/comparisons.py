@@ -138,6 +138,14 @@ class WithinPeriod(_IndicatorRegression):
     proportional to ``ab / (a + b)``, which is least squares of cell means on periods and treatment. It never compares a cluster with
     itself, so cluster differences cost precision, not validity.
 
+    Parameters
+    ----------
+    weigh : {"equal", "size"}
+        Whether clusters count alike, or by their individuals.
+    vcov : {"CR2", "CR3", "CR1", "CR0"}
+    df : {"satterthwaite", "clusters", "normal"}
+        "clusters" is their number minus 1.
+
     References
     ----------
     Thompson JA, Davey C, Fielding K, Hargreaves JR, Hayes RJ (2018). Robust analysis of stepped wedge trials using cluster-level summaries
@@ -177,6 +185,14 @@ class TwoWayFixedEffects(_IndicatorRegression):
 
     ``weigh="size"`` (the default) is the regression on individuals; ``weigh="equal"`` counts every cell alike. With effects that change
     over time since treatment some cells weigh negatively: look at `plot_weights`.
+
+    Parameters
+    ----------
+    weigh : {"equal", "size"}
+        Whether cells count alike, or by their individuals.
+    vcov : {"CR2", "CR3", "CR1", "CR0"}
+    df : {"satterthwaite", "clusters", "normal"}
+        "clusters" is their number minus 1.
 
     References
     ----------

@@ -14,7 +14,7 @@ from swedge._kernels.linear_robust import WorkingModel
 from swedge._kernels.neyman import apart, efficient_slope, neyman, pooled, predicted_spread
 from swedge._kernels.random_levels import decorrelated
 from swedge._kernels.two_way import freed
-from swedge.errors import DataError, FitError, listing, nearest
+from swedge.errors import DataError, FitError, counted, listing, nearest
 from swedge.estimate import Estimate
 from swedge.estimators.aggregation import ESTIMANDS, averages, weigh
 from swedge.estimators.by_group_time import identified
@@ -51,6 +51,7 @@ ASSUMED = (
     " differences in level are taken for an effect; beta=1 needs parallel trends alone."
 )
 CHOSEN = "No design drew the dates of all clusters, so the variance is CR2 unless vcov says otherwise."
+IDLE = "pool={!r} plays no part: beta= is given, and vcov={!r} does not rest on cohorts' covariances of outcomes."
 QUIET = (
     "Neyman's variance, pooled over cohorts, takes the {} never-treated clusters to be as noisy as treated ones. Where these are twice as"
     " noisy it rejects up to 21% of true nulls at 5%; vcov='CR2' does not rest on that."
@@ -114,6 +115,7 @@ class RothSantAnna(DifferenceInDifferences):
         Whose covariance of outcomes over periods `beta` and the Neyman variance are made of: each cohort's own, as published, which needs
         two clusters in each; one pooled over cohorts; or that of all clusters, a constant effect taken out. Left out: the first with 10
         clusters in every cohort, else the second with 10 degrees of freedom in treated cohorts, else the third; a note says which.
+        With `beta` given and a cluster-robust variance nothing is pooled, and a note says so.
     vcov : {"auto", "neyman", "adjusted", "CR0", "CR1", "CR2", "CR3"}
         "neyman" is the conservative variance over random timing, "adjusted" the same less what early outcomes predict of the effects'
         spread. Pooled over cohorts they take never-treated clusters to be as noisy as treated ones: with four to ten of these, twice
@@ -258,8 +260,9 @@ class RothSantAnna(DifferenceInDifferences):
         never = int((found.compared.size * (found.compared.classes.start == trial.n.shape[-1])).sum(-1).max())
         early = int((whole.seen.any(-1) & (whole.start == 0)).sum(-1).max())
         told = {
-            f"{lost} clusters are not observed in every period and are left out.": lost > 0,
-            f"{early} clusters are treated from the first period on and are left out.": early > 0,
+            f"{counted(lost, 'cluster is', 'clusters are')} not observed in every period and left out.": lost > 0,
+            f"{counted(early, 'cluster is', 'clusters are')} treated from the first period on and left out.": early > 0,
+            IDLE.format(self.pool, self.vcov): self.pool is not None and self.beta is not None and self.vcov in ROBUST,
             ASSUMED: trial.design is None and self.beta != 1,
             QUIET.format(never): never > 0 and not _drawn(trial) and self.vcov not in ROBUST and bool(found.pooled),
         }

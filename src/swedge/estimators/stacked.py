@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -121,9 +121,24 @@ class StackedDiD(DifferenceInDifferences):
         if not live.any():
             raise DataError(
                 f"No clean comparison is left: no group has periods -{self.before} to {self.after} about its start in the panel with"
-                " controls untreated throughout. Shorten the window (before=, after=), or add comparators=."
+                f" controls untreated throughout. {self._way_out(trial)}"
             )
         return Experiments(dates, treated, control, self._shares(treated, control, live))
+
+    def _way_out(self, trial: Trial) -> str:
+        """What helps where no experiment is left: a shorter window only if the shortest one has any."""
+        least = replace(self, before=1, after=0)
+        if least != self:
+            try:
+                least._experiments(trial)
+            except DataError:
+                pass
+            else:
+                return "Shorten the window (before=, after=), or add comparators=."
+        return (
+            "Nor has any group periods -1 and 0, so no shorter window helps. Add comparators=; where the period before treatment was not"
+            " observed, CallawaySantAnna() or Imputation()."
+        )
 
     def _inside(self, date: int, periods: int) -> bool:
         return date >= self.before and date + self.after < periods
@@ -164,7 +179,7 @@ class StackedDiD(DifferenceInDifferences):
         outside = [str(trial.periods[g]) for g in starts.dates if not self._inside(g, starts.periods)]
         if not outside:
             return ()
-        which = f"{listing(outside)}: {len(outside)} of {len(starts.dates)} groups are left out."
+        which = f"{listing(outside)}: {len(outside)} of {len(starts.dates)} groups {'is' if len(outside) == 1 else 'are'} left out."
         return (f"The window from {-self.before} to {self.after} leaves the panel for clusters first treated in {which}",)
 
     def _named(self) -> str:

@@ -107,6 +107,6 @@ def _check_balanced(trial: Trial, found: Cohorts) -> None:
     part = (found.seen.any(-1) & ~found.throughout).reshape((-1, found.seen.shape[-2])).any(0)
     if part.any():
         raise DataError(
-            f"{int(part.sum())} of {len(trial.clusters)} clusters are not observed in every period, where the saturated regression is"
-            " no set of comparisons. Use CallawaySantAnna(base='universal'), or leave these clusters out."
+            f"{int(part.sum())} of {len(trial.clusters)} clusters {'is' if part.sum() == 1 else 'are'} not observed in every period, where"
+            " the saturated regression is no set of comparisons. Use CallawaySantAnna(base='universal'), or leave these clusters out."
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,6 +64,8 @@ class SwitcherComparison(DifferenceInDifferences):
 
     controls: str = "control"
     weigh: str = "equal"
+
+    mixes_sides: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +55,8 @@ class Switchers(DifferenceInDifferences):
 
     effects: int | None = None
     placebos: int = 0
+
+    mixes_sides: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()

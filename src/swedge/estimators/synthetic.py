@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from swedge._kernels.linear_robust import WorkingModel
 from swedge._kernels.synthetic import LEAST, Panels, cluster_weights, noise, period_weights
 from swedge.design.validation import seed_number, whole
-from swedge.errors import DataError, FitError, nearest
+from swedge.errors import DataError, FitError, counted, nearest
 from swedge.estimators.aggregation import ESTIMANDS
 from swedge.estimators.cohorts import Cohorts, cohorts
 from swedge.estimators.difference import ROBUST, CellEffects, DifferenceInDifferences, TermNumbers, about_centre, with_levels
@@ -163,8 +163,8 @@ class _Synthetic(DifferenceInDifferences):
         lost = int((~known.throughout & known.seen.any(-1)).sum(-1).max())
         early = int((known.start == 0).sum(-1).max())
         told = {
-            f"{lost} clusters are not observed in every period and are left out.": lost > 0,
-            f"{early} clusters are treated from the first period on and are left out.": early > 0,
+            f"{counted(lost, 'cluster is', 'clusters are')} not observed in every period and left out.": lost > 0,
+            f"{counted(early, 'cluster is', 'clusters are')} treated from the first period on and left out.": early > 0,
             "The standard error takes the weights of clusters and periods as known.": self.vcov in (*ROBUST, "jackknife"),
         }
         return tuple(note for note, holds in told.items() if holds)

@@ -23,7 +23,8 @@ def without_weight(trial: Trial, weights: Array) -> tuple[str, ...]:
     if not len(idle):
         return ()
     who = listing([trial.clusters[i] for i in idle])
-    return (f"{len(idle)} of {int(treated.sum())} treated clusters carry no weight in the effect, which is that of the others: {who}.",)
+    carry = "carries" if len(idle) == 1 else "carry"
+    return (f"{len(idle)} of {int(treated.sum())} treated clusters {carry} no weight in the effect, which is that of the others: {who}.",)
 
 
 LOST = {
@@ -41,6 +42,11 @@ def lost_parts(terms: tuple[str, ...], own: NDArray[np.int8]) -> tuple[str, ...]
         for status, named in lost.items()
         if named
     )
+
+
+def one_treated(trial: Trial) -> NDArray[np.bool_]:
+    """Whether a single cluster is ever treated, ``(...)``: a variance of deviations from cohorts' means sees nothing of its error."""
+    return np.asarray(((trial.arm > 0) & (trial.n > 0)).any(-1).sum(-1) == 1)
 
 
 def cohorts_of_one(trial: Trial) -> tuple[str, ...]:

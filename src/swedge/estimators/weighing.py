@@ -136,6 +136,11 @@ def exposure_weights(trial: Trial, estimator: Estimator, by: str = "exposure") -
     FitError
         If the fit fails, gives several effects, or the estimator gives no cell weights.
 
+    References
+    ----------
+    Kenny A, Voldal EC, Xia F, Heagerty PJ, Hughes JP (2022). Analysis of stepped wedge cluster randomized trials in the presence of a
+    time-varying treatment effect. Statistics in Medicine 41, 4311-4339.
+
     Examples
     --------
     >>> import numpy as np, swedge as sw

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from swedge.design.validation import whole
-from swedge.errors import DataError, listing, nearest
+from swedge.errors import DataError, counted, listing, nearest
 from swedge.estimate import Estimator
 from swedge.inference.leave_out import LeaveOneOut, leave_one_cluster_out
 from swedge.trial import Cells, Trial
@@ -186,10 +186,23 @@ def choose_comparators(
 def with_comparators(trial: Trial, names: Sequence[str]) -> Trial:
     """The trial with some of its comparators alone; none at all, if no name is given.
 
+    Parameters
+    ----------
+    trial : Trial
+    names : sequence of str
+
     Raises
     ------
     DataError
         If a name is no comparator, or the trial holds individual patterns or offsets, which cannot be cut here.
+
+    Examples
+    --------
+    >>> import numpy as np, swedge as sw
+    >>> allocation = sw.Design.stepped_wedge(clusters=2, periods=3).randomise(seed=0)
+    >>> trial = sw.Trial.from_cells(np.ones((4, 3)), np.zeros((4, 3)), allocation, comparators=["F", "G"])
+    >>> with_comparators(trial, ["G"]).clusters
+    ('1', '2', 'G')
     """
     chosen = _known(names, trial, "names")
     kept = np.append(np.ones(len(trial.clusters) - trial.comparators, dtype=bool), np.isin(_candidates(trial), chosen))
@@ -242,7 +255,9 @@ def _candidate(trial: Trial) -> Flags:
 def _idle(trial: Trial) -> tuple[str, ...]:
     """A note on clusters that are to be treated, but in none of the trial's periods."""
     names = [trial.clusters[i] for i in np.flatnonzero(~_treated(trial) & ~_candidate(trial))]
-    told = f"{listing(names)} ({len(names)} clusters) are not treated in any period here: nothing is matched to them, and they stay."
+    number = f"{listing(names)} ({counted(len(names), 'cluster) is', 'clusters) are')}"
+    stay = "it, and it stays" if len(names) == 1 else "them, and they stay"
+    told = f"{number} not treated in any period here: nothing is matched to {stay}."
     return (told,) if names else ()
 
 

@@ -11,16 +11,17 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from swedge._kernels.donors import borrowed
 from swedge._kernels.linear_robust import linear_robust
 from swedge._kernels.permutation import accepted_effects
 from swedge.design import Design
 from swedge.design.validation import seed_number, spell, whole
-from swedge.errors import DataError, FitError, SwedgeError
+from swedge.errors import DataError, FitError, listing
 from swedge.estimate import LinearEstimator, TestResult
 from swedge.estimate.result import quantile, two_sided_p
 from swedge.estimators.difference import TOO_MUCH, two_way_model
 from swedge.estimators.linearised import check_one
-from swedge.inference.few_treated import comparators_share, errors, lent, symmetric
+from swedge.inference.few_treated import comparators_share, errors, symmetric
 from swedge.inference.inversion import share, with_interval
 from swedge.inference.placebo import PlaceboTest
 from swedge.inference.randomisation import ENUMERATE, estimate_unit, one_effect, present
@@ -137,30 +138,43 @@ def trend_rows(trial: Trial, weights: Array, chances: Chances, notes: list[str])
     """Tests of the group of trial clusters against comparators; what cannot be done is noted."""
     yield _robust(trial, weights, chances.level, notes)
     own = np.arange(len(trial.clusters)) < len(trial.clusters) - trial.comparators
-    if trial.comparators < 2:
+    lenders = _lenders(trial, own, notes)
+    if lenders.sum() < 2:
         notes.append("With fewer than two comparators there are no placebos, and no comparators' errors to learn from.")
         return
-    try:
-        yield from _lending(trial, weights, own, chances, notes)
-    except SwedgeError as error:
-        notes.append(str(error))
+    yield from _lending(trial, weights, own, lenders, chances, notes)
 
 
-def _lending(trial: Trial, weights: Array, own: Flags, chances: Chances, notes: list[str]) -> Iterator[Row]:
+def _lenders(trial: Trial, own: Flags, notes: list[str]) -> Flags:
+    """Comparators observed in every period in which somebody is; a note names the others."""
+    seen = trial.n > 0
+    lenders = np.asarray(~own & (seen | ~seen.any(0)).all(-1))
+    lost = [trial.clusters[i] for i in np.flatnonzero(~own & ~lenders)]
+    if lost:
+        notes.append(
+            f"Parallel trends: {len(lost)} of {trial.comparators} comparators {'is' if len(lost) == 1 else 'are'} not observed in every"
+            f" period, so none of them can stand in or lend its errors: {listing(lost)}. The placebo and Conley-Taber"
+            f" tests use the other {int(lenders.sum())}."
+        )
+    return lenders
+
+
+def _lending(trial: Trial, weights: Array, own: Flags, lenders: Flags, chances: Chances, notes: list[str]) -> Iterator[Row]:
     """Tests by comparators in the trial clusters' place."""
     estimate, unit = float((weights * collected(trial)).sum()), float(np.std(trial.outcome[trial.n > 0]))
-    if (~own).sum() >= own.sum() + 2:
-        yield _row(symmetric(estimate, _placebos(trial, weights, own, chances), unit, "placebo", chances.level))
+    paths = errors(trial, lenders, trial.outcome)
+    if len(paths) >= own.sum() + 2:
+        yield _row(symmetric(estimate, _placebos(paths, weights, own, chances), unit, "placebo", chances.level))
     else:
-        notes.append(f"{int((~own).sum())} comparators cannot stand in for {int(own.sum())} clusters and leave two: no placebo test.")
-    reference = lent(trial, weights, own, chances.draws, chances.seed)
+        notes.append(f"{len(paths)} comparators cannot stand in for {int(own.sum())} clusters and leave two: no placebo test.")
+    reference = borrowed(weights[own] @ paths.T, chances.draws, chances.seed)
     notes += [f"Conley-Taber, parallel trends: {note}" for note in comparators_share(weights, own)[1:]]
     yield _row(symmetric(estimate, reference, unit, "conley-taber", chances.level))
 
 
-def _placebos(trial: Trial, weights: Array, own: Flags, chances: Chances) -> Array:
-    """Estimates when comparators stand in for the trial's clusters and the other comparators, weighed alike, stay."""
-    paths = errors(trial, ~own, trial.outcome) * np.sqrt(1 - 1 / int((~own).sum()))
+def _placebos(paths: Array, weights: Array, own: Flags, chances: Chances) -> Array:
+    """Estimates when comparators with error ``paths (L, T)`` stand in for the trial's clusters and the others, weighed alike, stay."""
+    paths = paths * np.sqrt(1 - 1 / len(paths))
     chosen = _stand_ins(len(paths), weights[own], chances)
     sums, rest = weights[own] @ paths.T, weights[~own].sum(0) @ paths.T / (len(paths) - int(own.sum()))
     return np.asarray(sums[np.arange(len(sums)), chosen].sum(1) + rest.sum() - rest[chosen].sum(1))

@@ -48,6 +48,15 @@ class PlaceboTest:
     ----------
     Conley TG, Taber CR (2011). Inference with difference in differences with a small number of policy changes. Review of Economics and
     Statistics 93, 113-125.
+
+    Examples
+    --------
+    >>> import numpy as np, swedge as sw
+    >>> allocation = sw.Design.stepped_wedge(clusters=2, periods=3).randomise(seed=0)
+    >>> y = np.random.default_rng(0).standard_normal((10, 3))
+    >>> trial = sw.Trial.from_cells(np.ones((10, 3)), y, allocation, comparators=[f"other {k}" for k in range(8)])
+    >>> round(float(sw.PlaceboTest().run(trial, sw.TwoWayFixedEffects()).min_p) * 57, 6)  # 8 x 7 different placebos, and the trial itself
+    1.0
     """
 
     draws: int = 999

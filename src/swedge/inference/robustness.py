@@ -17,6 +17,12 @@ from swedge.estimators.callaway_santanna import CallawaySantAnna
 from swedge.estimators.comparisons import TwoWayFixedEffects
 from swedge.estimators.group_times import run_up
 from swedge.estimators.linearised import check_one
+from swedge.estimators.roth_santanna import RothSantAnna
+from swedge.estimators.stacked import StackedDiD
+from swedge.estimators.sun_abraham import SunAbraham
+from swedge.estimators.switcher_comparison import SwitcherComparison
+from swedge.estimators.switchers import Switchers
+from swedge.estimators.synthetic import SyntheticControl, SyntheticDiD
 from swedge.inference.comparators import with_comparators
 from swedge.inference.leave_out import refit
 from swedge.inference.randomisation import RandomisationTest
@@ -27,6 +33,19 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
+
+# Estimators that cannot do without the period before treatment.
+ADJACENT = "it compares with the last period before treatment, which is gone"
+WHOLE_ROWS = "it takes clusters that are observed in every period alone"
+NO_RUN_UP: dict[type[Estimator], str] = {
+    StackedDiD: ADJACENT,
+    Switchers: ADJACENT,
+    SwitcherComparison: ADJACENT,
+    SunAbraham: WHOLE_ROWS,
+    RothSantAnna: WHOLE_ROWS,
+    SyntheticDiD: WHOLE_ROWS,
+    SyntheticControl: WHOLE_ROWS,
+}
 
 
 def without_periods(trial: Trial, periods: Iterable[Any]) -> Trial:
@@ -69,10 +88,24 @@ def without_run_up(trial: Trial, periods: int = 1) -> Trial:
     A transition that the design leaves out is not counted, nor is any other period without data. The effects are then differences from
     periods before the run-up.
 
+    Parameters
+    ----------
+    trial : Trial
+    periods : int
+        Observed ones to leave out, of each treated cluster.
+
     Raises
     ------
     DataError
         If this is a stack of treatments, or the scatter within cells is known for all periods together only.
+
+    Examples
+    --------
+    >>> import numpy as np, swedge as sw
+    >>> allocation = sw.Design.stepped_wedge(clusters=["A", "B"], periods=4, baseline=2).allocate({"A": 0, "B": 1})
+    >>> trial = sw.Trial.from_cells(np.ones((2, 4)), np.arange(8.0).reshape(2, 4), allocation)
+    >>> without_run_up(trial).n.astype(int).tolist()
+    [[1, 0, 1, 1], [1, 1, 0, 1]]
     """
     count = whole(periods, "periods", least=1)
     if trial.treatment.ndim > 2:
@@ -106,10 +139,13 @@ class SideBySide:
         Estimates by name, the first the one to compare with; a text says why there is none.
     p_order : dict
         Exact p over the design's allocations and the smallest that it can be, by name, where one exists.
+    estimators : dict
+        The estimator's name, by name of the way.
     """
 
     fits: dict[str, Estimate | str]
     p_order: dict[str, tuple[float, float]]
+    estimators: dict[str, str]
 
     def __repr__(self) -> str:
         """One line: what stands side by side."""
@@ -123,7 +159,7 @@ class SideBySide:
     def _row(self, name: str, fit: Estimate | str) -> pd.DataFrame:
         known = next(f for f in self.fits.values() if isinstance(f, Estimate)).tidy().head(1)
         numbers = [c for c in known.columns if c not in ("term", "estimand", "estimator", "status")]
-        lost = known.assign(**dict.fromkeys(numbers, np.nan), status="failed", estimator="", estimand="")
+        lost = known.assign(**dict.fromkeys(numbers, np.nan), status="failed", estimator=self.estimators[name], estimand="")
         row = fit.tidy().head(1) if isinstance(fit, Estimate) else lost
         exact, least = self.p_order.get(name, (np.nan, np.nan))
         return row.assign(way=name, p_randomisation=exact, min_p=least)[["way", *row.columns, "p_randomisation", "min_p"]]
@@ -218,7 +254,8 @@ def robustness(
     exclude : mapping of str to periods, optional
         Such as ``{"without Covid": [2020, 2021]}``.
     anticipation : iterable of int
-        How many periods before each cluster's treatment to leave out, one fit each.
+        How many periods before each cluster's treatment to leave out, one fit each. `StackedDiD`, `Switchers`, `SwitcherComparison`,
+        `SunAbraham`, `RothSantAnna`, `SyntheticDiD` and `SyntheticControl` have no version without them: such a row fails, and says so.
 
     Raises
     ------
@@ -239,26 +276,37 @@ def robustness(
     if exclude is not None and not isinstance(exclude, Mapping):
         raise DataError(f"exclude={exclude!r:.80}; expected names and periods, such as {{'without Covid': [2020, 2021]}}.")
     estimator.fit(trial)
-    ways = {"as specified": (trial, estimator)}
+    ways: dict[str, tuple[Trial | str, Estimator]] = {"as specified": (trial, estimator)}
     ways |= {str(name): (without_periods(trial, periods), estimator) for name, periods in (exclude or {}).items()}
     ordered = set(ways)
     for k in anticipation:
-        ways[f"without {k} period{'s' * (k != 1)} before treatment"] = (without_run_up(trial, k), estimator)
+        ways[f"without {k} period{'s' * (k != 1)} before treatment"] = (_run_up_gone(trial, estimator, k), estimator)
     return _fitted(ways, ordered)
 
 
-def _fitted(ways: Mapping[str, tuple[Trial, Estimator]], ordered: set[str]) -> SideBySide:
-    """Fits by name, with the exact p of those in `ordered`, whose cells do not depend on the allocation."""
-    fits = {name: refit(trial, estimator) for name, (trial, estimator) in ways.items()}
+def _run_up_gone(trial: Trial, estimator: Estimator, periods: int) -> Trial | str:
+    """The trial without the run-up, or why the estimator cannot take it."""
+    left, why = without_run_up(trial, periods), NO_RUN_UP.get(type(estimator))
+    if why is None:
+        return left
+    others = f"CallawaySantAnna(anticipation={periods}), Imputation() and TwoWayFixedEffects() have one"
+    return f"{type(estimator).__name__} has no version without the run-up: {why}. {others}."
+
+
+def _fitted(ways: Mapping[str, tuple[Trial | str, Estimator]], ordered: set[str]) -> SideBySide:
+    """Fits by name, with the exact p of those in `ordered`, whose cells do not depend on the allocation; a text for a trial says why."""
+    fits = {name: trial if isinstance(trial, str) else refit(trial, estimator) for name, (trial, estimator) in ways.items()}
     if not any(isinstance(fit, Estimate) for fit in fits.values()):
         raise FitError(f"No way gives an estimate: {listing([f'{name}: {why}' for name, why in fits.items()])}")
     exact = {name: _exact(*ways[name]) for name, fit in fits.items() if isinstance(fit, Estimate) and name in ordered}
-    return SideBySide(fits, {name: p for name, p in exact.items() if p})
+    named = {fit.estimator: ways[name][1] for name, fit in fits.items() if isinstance(fit, Estimate)}
+    own = {name: next((said for said, e in named.items() if e == how), type(how).__name__) for name, (_, how) in ways.items()}
+    return SideBySide(fits, {name: p for name, p in exact.items() if p}, own)
 
 
-def _exact(trial: Trial, estimator: Estimator) -> tuple[float, float] | None:
+def _exact(trial: Trial | str, estimator: Estimator) -> tuple[float, float] | None:
     """The exact p of the order and the smallest possible one, where it is cheap and rests on the order alone."""
-    if trial.design is None or trial.comparators or not isinstance(estimator, LinearEstimator):
+    if isinstance(trial, str) or trial.design is None or trial.comparators or not isinstance(estimator, LinearEstimator):
         return None
     result = RandomisationTest(interval=False).run(trial, estimator)
     return float(result.p_value), result.min_p

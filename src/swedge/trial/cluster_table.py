@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 from numpy.typing import NDArray
 
-from swedge.errors import DataError, listing, nearest
+from swedge.errors import DataError, counted, listing, nearest
 from swedge.trial.columns import label
 
 
@@ -25,13 +25,15 @@ def read_cluster_table(clusters: tuple[str, ...], frame: object) -> pd.DataFrame
         )
     named = frame.set_axis([label(name) for name in frame.index])
     repeated = set(named.index[named.index.duplicated()])
-    _refuse("has several rows", [name for name in clusters if name in repeated], "Give each cluster one row.")
-    _refuse("is the name of several columns", [str(c) for c in named.columns[named.columns.duplicated()].unique()], "Rename all but one.")
+    _refuse("has several rows", "have several rows", [name for name in clusters if name in repeated], "Give each cluster one row.")
+    twice = [str(c) for c in named.columns[named.columns.duplicated()].unique()]
+    _refuse("is the name of several columns", "are names of several columns", twice, "Rename all but one.")
     lost = [name for name in clusters if name not in named.index]
-    _refuse("has no row", lost, f"Index the frame by cluster name, such as {clusters[0]!r}.{nearest(lost[0], named.index) if lost else ''}")
+    close = nearest(lost[0], named.index) if lost else ""
+    _refuse("has no row", "have no row", lost, f"Index the frame by cluster name, such as {clusters[0]!r}.{close}")
     rows = named.loc[list(clusters)]
-    gaps = [f"{c} ({int(rows[c].isna().sum())} clusters)" for c in rows.columns if rows[c].isna().any()]
-    _refuse("has missing values", gaps, "Complete them, or leave the column out.")
+    gaps = [f"{c} ({counted(int(rows[c].isna().sum()), 'cluster', 'clusters')})" for c in rows.columns if rows[c].isna().any()]
+    _refuse("has missing values", "have missing values", gaps, "Complete them, or leave the column out.")
     return rows
 
 
@@ -50,6 +52,6 @@ def column_of(table: pd.DataFrame | None, name: str) -> NDArray[Any]:
     return table[name].to_numpy()
 
 
-def _refuse(what: str, offenders: list[str], advice: str) -> None:
+def _refuse(one: str, several: str, offenders: list[str], advice: str) -> None:
     if offenders:
-        raise DataError(f"{listing(offenders)} {what} ({len(offenders)} in all). {advice}")
+        raise DataError(f"{listing(offenders)} {one if len(offenders) == 1 else several} ({len(offenders)} in all). {advice}")

@@ -23,6 +23,12 @@ _ALIAS = re.compile(r"(?<![^:])((?:name|category)_\d+)(\[T\.|\[)?")  # at the st
 # would even stand in the report. Categories have at most half as many levels as there are rows, but a few are always allowed.
 MOST_TERMS, MOST_LEVELS, FEW_LEVELS, MOST_COLUMNS = 100, 200, 20, 500
 
+_ADVICE = {
+    "(": " No function is known but C(): a logarithm or square is a column of the data.",
+    "~": " Only what stands right of ~ is written.",
+    ",": " Write + in place of the comma.",
+}
+
 Token = tuple[str, str]
 Values = TypeVar("Values", NDArray[np.float64], list[str])
 
@@ -49,7 +55,7 @@ def parse(formula: str) -> list[Token]:
             at += len(formula[at:]) - len(formula[at:].lstrip())
             raise DataError(
                 f"covariates={_shown(formula)} cannot be read at character {at + 1}, {formula[at]!r}. Use column names, C(name), and + : *"
-                " between them; rename columns that are no plain names."
+                f" between them; rename columns that are no plain names.{_ADVICE.get(formula[at], '')}"
             )
         kind = str(match.lastgroup if match.lastgroup != "inside" else "category")
         tokens.append((kind, match.group("inside") or match.group(kind)))

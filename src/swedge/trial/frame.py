@@ -193,7 +193,7 @@ def complete(df: pd.DataFrame, columns: Sequence[str | None], missing: str) -> N
     needed = list(dict.fromkeys(name for name in columns if name is not None))
     counts = {name: int(df[name].isna().sum()) for name in needed}
     if missing == "raise" and any(counts.values()):
-        lacking = [f"{name}: {count} of {len(df)}" for name, count in counts.items() if count]
+        lacking = [f"{name}: {count} of {len(df)} rows" for name, count in counts.items() if count]
         raise DataError(
             f"Missing values in {listing(lacking)}. Impute them, or pass missing='drop' to leave these rows out and have them counted."
         )

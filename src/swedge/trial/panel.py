@@ -58,7 +58,7 @@ def read_panel(df: pd.DataFrame, cluster: str, period: str, outcome: str, first_
     columns = {"cluster": cluster, "period": period, "outcome": outcome, "first_treated": first_treated, "size": size}
     check_columns(df, columns)
     check_placeable(df, columns)
-    refuse_times(df, period, "period", "Number the periods, for example by year.")
+    refuse_times(df, period, "period", "Number the periods: years by .dt.year, quarters by 4 * .dt.year + .dt.quarter.")
     names, cluster_of = _labels(df[cluster])
     periods, period_of = np.unique(numbers(df, period, "period"), return_inverse=True)
     rows = _Rows(names, cluster_of, periods, period_of, _starts(df, first_treated))
