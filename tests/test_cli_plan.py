@@ -246,3 +246,14 @@ def test_a_missing_file_is_one_message(
     assert "Traceback" not in captured.err
     assert captured.err.strip()
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("command", [("run",), ("rehearse",), ("power",), ("amend", "--reason", "x", "--blinded")])
+def test_a_forgotten_lock_is_named_with_what_makes_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: tuple[str, ...]
+) -> None:
+    (folder / "plan.lock.json").unlink()
+    assert run(monkeypatch, *command) == 2
+    said = capsys.readouterr().err
+    assert "There is no lock plan.lock.json" in said
+    assert "swedge lock" in said

@@ -55,7 +55,7 @@ ROWS: dict[str, tuple[Callable[[Frame], Any], dict[str, Any], str]] = {
     "time missing": (
         lambda d: d.assign(days=d.days.mask(d.index < 7)),
         {},
-        "Missing values in days: 7 of 900. Impute them, or pass missing='drop'",
+        "Missing values in days: 7 of 900 rows. Impute them, or pass missing='drop'",
     ),
     "event missing": (lambda d: d.assign(ended=d.ended.mask(d.index < 7)), {}, "Missing values in ended: 7 of 900"),
     "time all missing": (lambda d: d.assign(days=np.nan), {"missing": "drop"}, "Every row has a missing value in days; ended"),

@@ -23,6 +23,12 @@ MAIN = '[analyses.main]\nestimators = ["cr2"]'
 DATED = '[design]\nkind = "dates"\nstart = 2020-01-01\nend = 2021-12-31\ngo_live = { A = 2020-06-01, B = 2020-09-01 }\n'
 DESIGN = SMALL[SMALL.index("[design]") : SMALL.index("[sources")]
 PEOPLE = "[sources.people]"
+LASTING = 'family = "duration"\nrole = "primary"\nevent = "ended"'
+SECOND = '[outcomes.days]\ncolumn = "days"\nfamily = "poisson"\n'
+BY_FORMULA = (
+    '[power.formula]\nkind = "PowerByFormula"\nfamily = "binomial"\neffect = 0.1\nsize = 10\n'
+    'correlation = { kind = "Exchangeable", icc = 0.01 }'
+)
 
 
 def changed(*pairs: tuple[str, str]) -> str:
@@ -168,6 +174,20 @@ WRONG = [
     (DESIGN, DESIGN + "[design.balance]\ncovariates = { size = 3 }\n", "design.balance.covariates", "table of numbers by cluster"),
     (DESIGN, DESIGN + "[design.balance]\nkeeps = 2\n", "design.balance.keeps", "Did you mean 'keep'?"),
     (DESIGN, "design = 3\n", "design", "is 3, no table"),
+    (DESIGN, DESIGN + 'strata = [["A", "B"], ["C", "D"]]\n', "design.strata", "'E' is in none"),
+    ('family = "binomial"\nrole', 'family = "normal"\nrole', "outcomes.recovered.family", "Did you mean 'gaussian'?"),
+    ('role = "primary"', 'role = "primary"\nexpected = 30', "outcomes.recovered.expected", "between 0 and 1"),
+    ('family = "binomial"\nrole = "primary"', f"{LASTING}\nhorizon = -2", "outcomes.recovered.horizon", "above 0"),
+    ('role = "primary"', 'role = "primary"\nsd = 0', "outcomes.recovered.sd", "above 0"),
+    (MAIN, f'{MAIN}\npart = "sensitivity"', "outcomes.recovered", 'No analysis of part "main" has the primary outcome'),
+    (MAIN, f'{SECOND}{MAIN}\noutcomes = ["recovered"]', "outcomes.days", "No analysis has the secondary"),
+    (PEOPLE, f'[columns.trio]\nholds = "yes/no"\n{PEOPLE}', "populations.trio.where.1.among", "1 for yes and 0 for no"),
+    (PEOPLE, f'[columns.trio]\nholds = "category"\nlevels = ["a", "b"]\n{PEOPLE}', "populations.trio.where.1.among", "a; b"),
+    ("[text]", f"{BY_FORMULA}\nbaseline = 25\n[text]", "power.formula.baseline", "0.25 for 25%"),
+    ('covariates = "age"', 'covariates = "log(age)"', "outcomes.recovered.covariates", "a column of the data"),
+    ('covariates = "age"', 'covariates = "y ~ age"', "outcomes.recovered.covariates", "right of ~"),
+    ('estimators = ["cr2"]\ntests', 'estimators = "cr2"\ntests', "analyses.main.estimators", "in square brackets"),
+    ("where = [{ column", 'where = "trio == 1" # [{ column', "populations.trio.where", "square brackets, of tables"),
 ]
 
 
@@ -624,3 +644,11 @@ def test_a_sign_that_prints_nothing_or_turns_letters_is_refused_wherever_it_stan
         old, new = SLOTS[slot]
         found = refusal(tmp_path, changed((old, new.replace("{}", f"a{sign}b"))))
         assert f"U+{sign[2:].upper()}" in found, (slot, found)
+
+
+def test_a_category_with_numbers_as_levels_is_no_line(tmp_path: Path) -> None:
+    text = changed(('[columns.age]\nholds = "number"', '[columns.age]\nholds = "category"\nlevels = [0, 1, 2]'))
+    said = refusal(tmp_path, text)
+    assert f"line {line_of('covariates =', text)}, outcomes.recovered.covariates" in said
+    assert "'age' is a category with numbers as levels. Write C(age)" in said
+    assert Plan.from_toml(written(tmp_path, text.replace('covariates = "age"', 'covariates = "C(age)"')))

@@ -15,9 +15,11 @@ from swedge.errors import DesignError, PlanError
 from swedge.plan import specs
 from swedge.plan.blinded import blinded
 from swedge.plan.frames import check_frames, csv_of
+from swedge.plan.lock import LockedPlan
 from swedge.plan.plan import Plan
 from swedge.plan.simulated import simulate_frames
 from swedge.plan.trials import samples
+from swedge.plan.versions import versions_of
 
 TREATED = specs.Source("people", cluster="cluster", period="period", treatment="treated")
 
@@ -140,3 +142,38 @@ def test_bad_input_of_blinded() -> None:
     same = simulate_frames(panel, 1, size=2)
     with pytest.raises(PlanError, match="Every cluster of 'panel' has the same first treated period"):
         blinded(panel, {**same, "panel": same["panel"].assign(start=2)}, 1)
+
+
+def test_law_a_mirror_image_of_the_real_allocation_is_never_drawn() -> None:
+    design = sw.Design.parallel(["A", "B", "C", "D"], periods=2)
+    plan = small_plan(design=design, allocation=design.randomise(seed=1), sources=(TREATED,))
+    assert plan.allocation is not None
+    assert design.count() == 6
+    real, frames = plan.allocation.treatment, simulate_frames(plan, 1, size=2)
+    drawn = {blinded(plan, frames, seed)[0].allocation.sequence for seed in range(100)}  # type: ignore[union-attr]
+    assert len(drawn) == 4
+    assert all(not np.array_equal(design.treatment_of(np.array(found)), 1 - real) for found in drawn)
+
+
+def test_law_two_clusters_cannot_be_blinded_as_the_other_order_is_the_same_contrast_with_another_sign() -> None:
+    design = sw.Design.stepped_wedge(["A", "B"])
+    plan = small_plan(design=design, allocation=design.randomise(seed=1), sources=(TREATED,))
+    scores = np.random.default_rng(1).normal(size=6)
+    rows = pd.DataFrame({"cluster": ["A"] * 3 + ["B"] * 3, "period": [1, 2, 3] * 2, "score": scores})
+    trial = sw.Trial.from_frame(rows, plan.allocation, outcome="score", cluster="cluster", period="period", family="gaussian")
+    estimates = sw.RandomisationTest(interval=False).run(trial, sw.FixedEffects()).reference
+    assert estimates is not None
+    np.testing.assert_allclose(estimates[0], -estimates[1])
+    with pytest.raises(PlanError, match="no other allocation that tells something else"):
+        blinded(plan, simulate_frames(plan, 1, size=2), 1)
+
+
+def test_law_the_place_of_a_reference_statistic_in_a_rehearsal_does_not_tell_the_real_estimate() -> None:
+    plan = plan_of_four()
+    locked = LockedPlan(plan, versions_of())
+    data = simulate_frames(plan, 1, size=40)
+    rehearsed, real = locked.rehearse(data, seed=2, progress=False), locked.run(data, progress=False)
+    found, listed = rehearsed.reference["statistic"].to_numpy(), real.reference["statistic"].to_numpy()
+    assert len(found) == 4
+    np.testing.assert_array_equal(found, np.sort(listed))
+    assert not np.array_equal(listed, np.sort(listed))

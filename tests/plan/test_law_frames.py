@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,11 @@ import pytest
 import swedge as sw
 from plan_examples import small_plan
 from plan_frames import rich_plan
-from swedge.plan import specs
+from swedge.plan import LockedPlan, specs
 from swedge.plan.frames import check_frames, csv_of, gather, select
 from swedge.plan.plan import Plan
 from swedge.plan.simulated import simulate_frames
+from swedge.plan.versions import versions_of
 
 
 def plan_with(*columns: specs.Column, **changes: object) -> Plan:
@@ -170,3 +172,16 @@ def test_law_csv_is_the_same_bytes_for_the_same_values() -> None:
     expected = 'a,b,d\n0.30000000000000004,"x,y",2020-09-01\n1e-300,"q""",\n,ü,2020-09-01T12:00:00\n'
     assert csv_of(frame) == expected.encode()
     assert csv_of(frame.set_axis([3, 1, 2])) == expected.encode()
+
+
+@pytest.mark.parametrize("kind", ["str", "category", "object"])
+def test_a_number_as_text_or_factor_is_a_number_in_a_formula(kind: str) -> None:
+    plan = small_plan(columns=(specs.Column("age", "number"),))
+    outcome = replace(plan.outcomes[0], covariates="age")
+    frame = simulate_frames(replace(plan, outcomes=(outcome,)), 1, size=20)["people"].assign(age=lambda rows: np.arange(len(rows)) % 7)
+    locked = LockedPlan(replace(plan, outcomes=(outcome,)), versions_of())
+    before = frame.assign(age=frame["age"].astype(kind))
+    kept = before.copy(deep=True)
+    found, wanted = (locked.run(data, progress=False).rows for data in (before, frame))
+    pd.testing.assert_frame_equal(found, wanted)
+    pd.testing.assert_frame_equal(before, kept)

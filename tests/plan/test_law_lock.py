@@ -13,7 +13,7 @@ import pytest
 import swedge as sw
 from plan_examples import ADJUSTED, safeguarding_plan, small_plan
 from swedge.design import record
-from swedge.plan import LockedPlan, Plan
+from swedge.plan import LockedPlan, Plan, specs
 from swedge.plan.content import ABSENT, differences, leaves, plan_content, plan_of
 from swedge.plan.versions import versions_of
 
@@ -148,3 +148,23 @@ def test_another_allocation_is_named() -> None:
     other = next(drawn for seed in range(9) if (drawn := plan.design.randomise(seed)) != plan.allocation)
     found = locked(plan).differences(plan.with_allocation(other))
     assert {change.path.split(".")[0] for change in found} == {"allocation"}
+
+
+@pytest.mark.parametrize("part", ["populations", "outcomes", "estimators", "columns"])
+def test_entries_that_change_places_are_another_plan(part: str) -> None:
+    plan = safeguarding_plan()
+    turned = replace(plan, **{part: getattr(plan, part)[::-1]})
+    (change,) = locked(plan).differences(turned)
+    names = [entry.name for entry in getattr(plan, part)]
+    assert (change.path, change.was, change.now) == (f"{part}.order", names, names[::-1])
+    assert locked(plan).amend(turned, reason="why", unblinded=False, date="2021-01-01").changes()["path"].tolist() == [f"plan.{part}.order"]
+
+
+def test_columns_of_one_name_in_two_sources_are_told_apart(tmp_path: Path) -> None:
+    sources = (specs.Source("people", cluster="cluster", period="period"), specs.Source("panel", cluster="cluster", period="period"))
+    columns = (specs.Column("age", "number", source="people"), specs.Column("age", "number", source="panel"))
+    plan = small_plan(sources=sources, columns=columns)
+    other = replace(plan, columns=(replace(columns[0], holds="category"), columns[1]))
+    (change,) = locked(plan).differences(other)
+    assert (change.path, change.was, change.now) == ("columns.age1.holds", "number", "category")
+    assert len({path for path, _ in leaves(plan_content(plan))}) == len([*leaves(plan_content(plan))])

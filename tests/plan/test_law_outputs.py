@@ -89,7 +89,7 @@ def test_the_manifest_is_last_and_names_every_file_with_its_hash(tmp_path: Path)
     folder = few().save(tmp_path / "report").parent
     assert verified(folder)["sha256"] == few().sha256
     (folder / "figures" / next(path.name for path in (folder / "figures").glob("*.png"))).write_bytes(b"")
-    with pytest.raises(SwedgeError, match="1 files are not as they were written"):
+    with pytest.raises(SwedgeError, match="1 file is not as it was written"):
         verified(folder)
 
 

@@ -156,7 +156,7 @@ def test_bad_input_of_simulate_frames() -> None:
         simulate_frames(plan, 0.5)  # type: ignore[arg-type]
     with pytest.raises(DesignError, match="at least 2"):
         simulate_frames(plan, 1, size=1)
-    with pytest.raises(PlanError, match=r"expected = 1.5; a binomial mean lies between 0 and 1"):
+    with pytest.raises(PlanError, match=r"expected is 1.5; a binomial mean lies between 0 and 1"):
         simulate_frames(replace(plan, outcomes=(replace(plan.outcomes[0], expected=1.5),)), 1)
     either = replace(plan.outcomes[0], where=(specs.Condition("sex", ("f",)),))
     men = specs.Population("men", "Men", where=(specs.Condition("sex", ("m",)),))

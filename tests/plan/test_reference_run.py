@@ -15,6 +15,7 @@ from swedge.inference import MultipleImputation, missing_data_analysis
 from swedge.plan import LockedPlan, Plan, Report, specs
 from swedge.plan.deviations import registered_fits
 from swedge.plan.run import run_plan
+from swedge.plan.verifying import verified
 from swedge.plan.versions import versions_of
 from swedge.studies import family_safeguarding, simulate_children
 
@@ -320,3 +321,64 @@ def test_a_folder_without_results_is_refused(tmp_path: Path) -> None:
 def test_an_unknown_analysis_is_refused_with_the_nearest(children: pd.DataFrame) -> None:
     with pytest.raises(sw.DataError, match="Did you mean 'models'"):
         run_plan(locked(SAFEGUARDING), children, only=("model",))
+
+
+def test_a_family_takes_no_p_of_several_effects() -> None:
+    curve = specs.PlannedEstimator("cr2", "By exposure", sw.FixedEffects(vcov="overdispersed", effect=sw.ByExposure()))
+    rule = specs.Multiplicity("holm", analysis="main", estimator="cr2", outcomes=("recovered",))
+    analysis = specs.Analysis("main", "Main", estimators=("cr2",))
+    report = run_plan(locked(small_plan(estimators=(curve,), multiplicity=rule, analyses=(analysis,))), people(), progress=False)
+    assert len(report.rows) == 5
+    (row,) = report.adjusted.itertuples()
+    assert np.isnan(row.p_value)
+    assert np.isnan(row.p_adjusted)
+    assert row.message.startswith("Failed: 5 effects were estimated")
+
+
+def test_an_edited_result_is_refused_with_and_without_documents(tmp_path: Path) -> None:
+    report = run_plan(locked(small_plan()), people(), progress=False)
+    home = report.save_results(tmp_path / "results")
+    assert "files verified" in verified(home)["says"]
+    table, results = home / "tables" / "results.csv", home / "results.json"
+    before = table.read_bytes()
+    table.write_bytes(before.replace(b"600.0", b"601.0"))
+    with pytest.raises(sw.PlanError, match=r"1 file is not as it was written: tables/results\.csv.*swedge run"):
+        verified(home)
+    table.write_bytes(before)
+    p_value = repr(float(report.rows["p_value"].iloc[0])).encode()
+    assert p_value in results.read_bytes()
+    results.write_bytes(results.read_bytes().replace(p_value, b"0.001"))
+    with pytest.raises(sw.PlanError, match="edited after it was written"):
+        Report.load(home)
+
+
+def test_a_panel_counts_its_own_clusters_and_its_rows_are_no_people() -> None:
+    rows = [(name, year, 3 + k % 3 if k < 5 else np.nan) for k, name in enumerate("ABCDEFGHIJKL") for year in range(1, 9)]
+    panel = pd.DataFrame(rows, columns=["state", "year", "first"])
+    panel["rate"] = np.random.default_rng(1).normal(size=len(panel))
+    plan = small_plan(
+        sources=(
+            specs.Source("people", cluster="cluster", period="period"),
+            specs.Source("panel", cluster="state", period="year", first_treated="first"),
+        ),
+        outcomes=(*small_plan().outcomes, specs.Outcome("rate", "Rate", column="rate", family="gaussian", source="panel")),
+        estimators=(
+            specs.PlannedEstimator("cr2", "CR2", sw.FixedEffects()),
+            specs.PlannedEstimator("cs", "CS", sw.CallawaySantAnna(aggregate="dynamic")),
+        ),
+        analyses=(
+            specs.Analysis("main", "Main", outcomes=("recovered",), estimators=("cr2",)),
+            specs.Analysis("did", "Difference-in-differences", outcomes=("rate",), estimators=("cs",)),
+        ),
+        multiplicity=specs.Multiplicity("holm", analysis="did", estimator="cs", outcomes=("rate",)),
+    )
+    report = run_plan(locked(plan), {"people": people(), "panel": panel}, progress=False)
+    found = report.rows[report.rows["analysis"] == "did"]
+    assert found["term"].iloc[0] == "overall"
+    assert set(found["clusters"]) == {12}
+    assert report.adjusted["p_value"].tolist() == [found["p_value"].iloc[0]]
+    cells = report.cells[report.cells["outcome"] == "rate"]
+    assert not cells["suppressed"].any()
+    found = cells.assign(year=cells["period"].astype(int)).set_index(["cluster", "year"])["mean"]
+    wanted = panel.set_index(["state", "year"])["rate"]
+    np.testing.assert_array_equal(found.reindex(wanted.index), wanted)

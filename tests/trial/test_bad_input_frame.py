@@ -179,7 +179,7 @@ OUTCOMES: dict[str, Refusal] = {
     "dates": (AS_IS, {"outcome": "date", "family": "gaussian"}, "outcome='date' holds dates, not numbers. Pass a column of numbers"),
     "durations": (lambda d: d.assign(g=d.date - d.date.min()), {"outcome": "g", "family": "gaussian"}, r"durations.*\.dt\.days"),
     "complex": (lambda d: d.assign(g=d.g + 1j), {"outcome": "g", "family": "gaussian"}, "complex numbers"),
-    "missing": (lambda d: d.assign(y=at(d.y, np.nan)), {}, "Missing values in y: 1 of 48. Impute them, or pass missing='drop'"),
+    "missing": (lambda d: d.assign(y=at(d.y, np.nan)), {}, "Missing values in y: 1 of 48 rows. Impute them, or pass missing='drop'"),
     "NA": (lambda d: d.assign(y=at(d.y, pd.NA, 1, 2).astype("Int64")), {}, "Missing values in y: 2 of 48"),
     "all missing": (lambda d: d.assign(y=np.nan), {"missing": "drop"}, "Every row has a missing value in y"),
     "a cluster all missing": (

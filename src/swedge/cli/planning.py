@@ -77,18 +77,25 @@ def check(
 ) -> None:
     """Read a plan and say what it registers; with --data, whether a file has its columns, clusters and levels.
 
+    Once the allocation is drawn, --data also makes every trial that is registered, and estimates nothing: that finds dates outside the
+    window, treatment recorded against the allocation, and values that an outcome cannot have.
+
     \b
     Examples:
       swedge check
       swedge check trial/plan.toml --data trial/children.csv
     """  # noqa: D301  # \b keeps line breaks in the help
     from swedge.plan import Plan
+    from swedge.plan.buildable import check_trials
     from swedge.plan.deviations import registered_fits
     from swedge.plan.frames import check_frames, gather
 
     read = Plan.from_toml(plan)
     if data:
-        check_frames(read, gather(read, files_of(data), plan.parent))
+        frames = gather(read, files_of(data), plan.parent)
+        check_frames(read, frames)
+        if read.allocation is not None:
+            check_trials(read, frames)
     facts = _facts(read) | {"registered_fits_and_tests": len(registered_fits(read)), "data": "agrees" if data else "not looked at"}
     say(facts, "\n".join([f"{plan}: no error", *_lines(facts)]), json)
 
@@ -197,7 +204,22 @@ def either(path: Path) -> Plan:
     """The plan of a lock or of a TOML."""
     from swedge.plan import Plan
 
-    return Plan.load(path).plan if path.suffix == ".json" else Plan.from_toml(path)
+    return load(path).plan if path.suffix == ".json" else Plan.from_toml(path)
+
+
+def load(path: Path) -> LockedPlan:
+    """The lock of a file.
+
+    Raises
+    ------
+    PlanError
+        If there is none, or it is not as it was written.
+    """
+    from swedge.plan import Plan
+
+    if not path.is_file():
+        raise PlanError(f"There is no lock {path}. Lock a plan with `swedge lock`, or name the lock's file.")
+    return Plan.load(path)
 
 
 @app.command()
@@ -249,7 +271,7 @@ def amend(
     if unblinded is None:
         raise PlanError("An amendment says whether anybody who decided on it had seen outcomes by treatment. Add --blinded or --unblinded.")
     target = lock_beside(plan)
-    amended = Plan.load(target).amend(Plan.from_toml(plan), reason=reason, unblinded=unblinded, date=date)
+    amended = load(target).amend(Plan.from_toml(plan), reason=reason, unblinded=unblinded, date=date)
     amended.save(target, overwrite=True)
     changes = amended.changes()
     last = changes[changes["number"] == len(amended.amendments)]
@@ -266,14 +288,13 @@ def locked_beside(path: Path) -> LockedPlan:
     PlanError
         If the file is no lock, or ``plan.toml`` beside it is another plan, naming what differs.
     """
-    from swedge.plan import Plan
     from swedge.plan.registered import require_registered
 
     if path.suffix == ".toml":
         raise PlanError(
             f"{path} is not locked. Lock it first with `swedge lock {path}`, register the SHA-256, and name {lock_beside(path)}."
         )
-    locked = Plan.load(path)
+    locked = load(path)
     written = path.with_name(path.name.removesuffix(".lock.json") + ".toml")
     if written != path and written.is_file():
         require_registered(locked, written)

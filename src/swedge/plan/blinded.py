@@ -23,11 +23,14 @@ Array = NDArray[np.float64]
 TRIES = 10_000
 """Draws before it is said that no other allocation will do."""
 
+ROUNDING = 1e-9
+
 
 def blinded(plan: Plan, frames: Mapping[str, pd.DataFrame], seed: int) -> tuple[Plan, dict[str, pd.DataFrame]]:
     """The plan and its data as if another allocation had been carried out.
 
-    It is drawn evenly from those that the design permits and that differ from the real one in the clusters and periods of every analysis.
+    It is drawn evenly from those that the design permits and that, in the clusters and periods of every analysis, are neither the real one
+    nor its mirror image: beside effects of clusters and periods these would give the real estimate, or the same with the other sign.
 
     Recorded treatments are written anew to agree with it, and columns that the plan does not use are left out, as one of them might tell.
     In a panel without a design, first treated periods change places: between the treated clusters, or between all of them where the
@@ -35,8 +38,9 @@ def blinded(plan: Plan, frames: Mapping[str, pd.DataFrame], seed: int) -> tuple[
 
     What this hides is the real contrast between treatment and control, and whether the recorded treatment agrees with the allocation.
     What it does not hide: outcomes by cluster and period, from which whoever knows the real allocation can compute the contrast; and in
-    part the effect itself, as an allocation drawn may agree with the real one in many cells. Columns that the plan uses as covariates or
-    conditions stay as they are.
+    part the effect itself, as an allocation drawn may agree with the real one in many cells. A randomisation test of every permitted
+    allocation has the real estimate among its reference statistics; `carry_out` gives them in order of size, so that their place does not
+    tell which it is. Columns that the plan uses as covariates or conditions stay as they are.
 
     Parameters
     ----------
@@ -76,7 +80,7 @@ def _another(plan: Plan, real: Allocation, seed: np.random.SeedSequence) -> Allo
         found = design.numbered(int(uniform_ranks(source, count, 1)[0]))
         if all(_differ(real.treatment[at], design.treatment_of(found)[at]) for at in looked_at):
             return design.allocate(dict(zip(design.clusters, found, strict=True)))
-    only = "one allocation only" if count < 2 else "no other allocation that differs in the clusters and periods of every analysis"
+    only = "one allocation only" if count < 2 else "no other allocation that tells something else in every analysis"
     raise PlanError(f"The design permits {only}, so the real contrast cannot be hidden. Rehearse on simulated data.")
 
 
@@ -91,8 +95,20 @@ def _looked_at(plan: Plan) -> list[tuple[NDArray[np.intp], ...]]:
     return [np.ix_(rows, columns) for rows, columns in dict.fromkeys(found)]
 
 
-def _differ(one: Array, other: Array) -> bool:
-    return not np.array_equal(one, other, equal_nan=True)
+def _differ(real: Array, drawn: Array) -> bool:
+    """Whether an allocation tells something else than the real one, with and without effects of clusters beside those of periods."""
+    known = ~(np.isnan(real) | np.isnan(drawn))
+    cluster, period = (np.eye(size)[place] for size, place in zip(real.shape, np.nonzero(known), strict=True))
+    both = np.column_stack([real[known], drawn[known]])
+    same = any(_collinear(both, effects) for effects in (period, np.hstack([period, cluster])))
+    return not same and not np.array_equal(real, drawn, equal_nan=True)
+
+
+def _collinear(both: Array, effects: Array) -> bool:
+    """Whether of two columns the same is left beside these effects, signs apart; False where of the first nothing is."""
+    one, other = (both - effects @ np.linalg.lstsq(effects, both, rcond=None)[0]).T
+    norms = np.linalg.norm(one), np.linalg.norm(other)
+    return bool(norms[0] > ROUNDING and abs(one @ other) > (1 - ROUNDING) * norms[0] * norms[1])
 
 
 def _hidden(plan: Plan, source: Source, frame: pd.DataFrame, drawn: Allocation, seed: np.random.SeedSequence) -> pd.DataFrame:

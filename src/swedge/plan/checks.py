@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from swedge.design.validation import seed_number
 from swedge.errors import DataError, DesignError, listing, nearest
 from swedge.inference.multiplicity import METHODS
+from swedge.plan.checks_outcomes import check_outcomes
 from swedge.plan.fault import Fault
 from swedge.plan.safe_paths import is_device
 from swedge.trial.formula import parse
@@ -205,10 +206,11 @@ def _dates(plan: Plan) -> None:
 def _formulas(plan: Plan) -> None:
     for path, formula, outcome in _written(plan):
         try:
-            used = [text for kind, text in parse(formula) if kind != "operator"]
+            tokens = parse(formula)
         except DataError as error:
             raise Fault(path, str(error)) from None
-        _declared(plan, used, outcome, path)
+        _declared(plan, [text for kind, text in tokens if kind != "operator"], outcome, path)
+        _categories(plan, [text for kind, text in tokens if kind == "name"], path)
 
 
 def _written(plan: Plan) -> Iterator[tuple[tuple[str, ...], str, Outcome | None]]:
@@ -228,6 +230,13 @@ def _declared(plan: Plan, used: Iterable[str], outcome: Outcome | None, path: tu
             raise Fault(path, f"{name!r} is none of the agreed columns.{nearest(name, known)} Add [columns.{name}], or correct the name.")
         if outcome is not None and name == outcome.column:
             raise Fault(path, f"{name!r} is the outcome itself, so it cannot be its own covariate. Take it out.")
+
+
+def _categories(plan: Plan, bare: Sequence[str], path: tuple[str, ...]) -> None:
+    """A category whose levels are numbers would be a straight line without its C()."""
+    for column in plan.columns:
+        if column.name in bare and column.holds == "category" and any(not isinstance(level, str) for level in column.levels):
+            raise Fault(path, f"{column.name!r} is a category with numbers as levels. Write C({column.name}), or declare it a number.")
 
 
 def _gaps(plan: Plan) -> None:
@@ -286,6 +295,7 @@ CHECKS: tuple[Callable[[Plan], None], ...] = (
     _words,
     _references,
     _primary,
+    check_outcomes,
     _family_of_tests,
     _clusters,
     _periods,

@@ -70,13 +70,14 @@ def plan_of(content: object, allocation: object) -> Plan:
 
 
 def leaves(content: object, path: str = "") -> Iterator[tuple[str, object]]:
-    """Dotted paths and scalars, in order; entries of a list go by their name where they have one, else by their number from 1."""
+    """Dotted paths and scalars, in order; entries of a list go by their name where it is theirs alone, else by their number from 1."""
     if isinstance(content, Mapping) and content:
         for key, value in content.items():
             yield from leaves(value, f"{path}.{key}" if path else str(key))
     elif isinstance(content, list | tuple) and content:
-        for number, value in enumerate(content, 1):
-            yield from leaves(value, f"{path}.{_named(value) or number}")
+        names = [_named(value) for value in content]
+        for number, (name, value) in enumerate(zip(names, content, strict=True), 1):
+            yield from leaves(value, f"{path}.{name if name and names.count(name) == 1 else f'{name}{number}'}")
     else:
         yield path, content
 
@@ -90,13 +91,26 @@ def _named(value: object) -> str:
 def differences(was: object, now: object) -> list[Difference]:
     """Where two contents differ, in the order of the first; what only one has is absent from the other.
 
+    Named entries that have only changed places differ in their order: the first population is the main one.
+
     >>> differences({"seed": 1, "outcomes": []}, {"seed": 2, "outcomes": []})
     [Difference(path='seed', was=1, now=2)]
     """
     old, new = dict(leaves(was)), dict(leaves(now))
     paths = [*old, *(path for path in new if path not in old)]
     pairs = [Difference(path, old.get(path, ABSENT), new.get(path, ABSENT)) for path in paths]
-    return [pair for pair in pairs if not _same(pair.was, pair.now)]
+    return [pair for pair in pairs if not _same(pair.was, pair.now)] + [*_moved(was, now, "")]
+
+
+def _moved(was: object, now: object, path: str) -> Iterator[Difference]:
+    """Lists whose named entries are the same in another order."""
+    if isinstance(was, Mapping) and isinstance(now, Mapping):
+        for key in was:
+            yield from _moved(was[key], now.get(key), f"{path}.{key}" if path else str(key))
+    elif isinstance(was, list | tuple) and isinstance(now, list | tuple):
+        old, new = [_named(value) for value in was], [_named(value) for value in now]
+        if all(old) and old != new and sorted(old) == sorted(new):
+            yield Difference(f"{path}.order", old, new)
 
 
 def _same(was: object, now: object) -> bool:

@@ -104,7 +104,7 @@ def _named_in(text: str, table: Table) -> tuple[str, ...]:
 
 def _places(text: str, key: str, value: object) -> list[int]:
     below = value if isinstance(value, Mapping) else {}
-    return [place for name in (key, *below) if (place := place_in(text, name)) >= 0]
+    return [place for name in (key, key.capitalize(), *below) if (place := place_in(text, name)) >= 0]
 
 
 def read_rule(table: Table, design: Design, design_table: Table) -> AllocationRule:
@@ -157,7 +157,11 @@ def _check_record(allocation: Allocation, rule: AllocationRule, design: Design, 
     differing = differences(design.record(), allocation.design.record())
     if differing:
         found = [f"{change.path} is {change.was!r:.60} in the plan and {change.now!r:.60} in the record" for change in differing]
-        raise Fault(path, f"{rule.record} is of another design: {listing(found)}. Restore the design, or draw with `swedge randomise`.")
+        raise Fault(
+            path,
+            f"{rule.record} is of another design: {listing(found)}. Restore the design; or, if nobody has"
+            f" been allocated by it, move {rule.record} away and draw again with `swedge randomise`.",
+        )
     carried = dict(rule.sequences)
     drawn = dict(zip(design.clusters, allocation.sequence, strict=True))
     found = [f"{name} has {drawn[name]} in the record and {own} in the plan" for name, own in carried.items() if drawn[name] != own]

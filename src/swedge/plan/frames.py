@@ -29,8 +29,9 @@ AMBIGUOUS = "NA"
 def gather(plan: Plan, frames: Frames | None, folder: str | PathLike[str] | None = None) -> dict[str, pd.DataFrame]:
     """The plan's tables, by source, in the plan's order.
 
-    Frames are taken as they are. Files are read as text: a column becomes numbers or dates where the plan says that it holds them, so
-    that an authority called NA and a level 001 stay what they are. Blank is missing; in columns of numbers and dates NA is, too.
+    Frames are taken as they are, but for numbers that are text or factors where the plan says number. Files are read as text: a column
+    becomes numbers or dates where the plan says that it holds them, so that an authority called NA and a level 001 stay what they are.
+    Blank is missing; in columns of numbers and dates NA is, too.
 
     Parameters
     ----------
@@ -74,11 +75,20 @@ def _table(plan: Plan, source: Source, given: Mapping[str, Table], folder: str |
     if table is None:
         file = f", or put {source.file!r} into the plan's folder" if source.file is not None else ""
         raise DataError(f"No table was passed for the source {source.name!r}. Pass a DataFrame or a path{file}.")
+    kinds = _kinds(plan, source.name)
     if isinstance(table, pd.DataFrame):
-        return table
+        return _in_numbers(table, kinds)
     if not isinstance(table, str | PathLike):
         raise DataError(f"The table of {source.name!r} is a {type(table).__name__}. Pass a DataFrame or the path of a CSV file.")
-    return read_table(Path(table), _kinds(plan, source.name))
+    return _in_numbers(read_table(Path(table), kinds), kinds)
+
+
+def _in_numbers(table: pd.DataFrame, kinds: Mapping[str, str]) -> pd.DataFrame:
+    """The table with numbers where the plan says so: as text or as levels of a factor they would be a category in a formula."""
+    told = [name for name, kind in kinds.items() if kind in ("number", "yes/no") and name in table.columns]
+    columns = [table[name] for name in told if isinstance(table[name], pd.Series)]
+    odd = {str(column.name): _as_numbers(column) for column in columns if not pd.api.types.is_numeric_dtype(column.dtype)}
+    return table.assign(**{name: values for name, values in odd.items() if (np.isnan(values) == table[name].isna()).all()})
 
 
 def _kinds(plan: Plan, source: str) -> dict[str, str]:

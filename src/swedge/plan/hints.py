@@ -10,6 +10,7 @@ from functools import cache
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 WORDS = {str: "text", bool: "true or false", int: "a whole number", float: "a number", type(None): "nothing", Any: "numbers"}
+PLURALS = {str: "texts", int: "whole numbers", float: "numbers", Any: "numbers"}
 
 
 @cache
@@ -91,10 +92,18 @@ def in_words(hint: Any) -> str:
     """What a field takes, for a message.
 
     >>> in_words(float | None), in_words(tuple[str, ...])
-    ('a number or nothing', 'a list (text)')
+    ('a number or nothing', 'a list in square brackets, of texts')
     """
     if _is_union(hint):
         return " or ".join(dict.fromkeys(in_words(option) for option in get_args(hint)))
     if get_origin(hint) in (tuple, Sequence):
-        return f"a list ({in_words(get_args(hint)[0])})"
+        return f"a list in square brackets, of {_plural(get_args(hint)[0])}"
+    if only_kind(hint) is not None:
+        return f"a table, such as {{ {next(iter(hints_of(hint)))} = ... }}"
     return WORDS.get(hint, f"a table with a kind ({getattr(hint, '__name__', hint)})")
+
+
+def _plural(hint: Any) -> str:
+    if set(get_args(hint)) == {str, int, float, bool}:
+        return "values"
+    return PLURALS.get(hint, "tables" if only_kind(hint) is not None else f"entries that are each {in_words(hint)}")

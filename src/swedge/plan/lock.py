@@ -33,7 +33,7 @@ SEAL = 12
 class Amendment(NamedTuple):
     """A registered change: numbered from 1, dated, reasoned, before or after unblinding, and the hash of the lock that it replaced.
 
-    Attributes
+    Parameters
     ----------
     number : int
     date : str
@@ -43,6 +43,11 @@ class Amendment(NamedTuple):
         Whether anybody who decided on it had seen outcomes by treatment.
     before : str
         SHA-256 of the lock as it was.
+
+    Examples
+    --------
+    >>> Amendment(1, "2026-11-02", "Follow-up ends after a year", unblinded=False, before="e7b0...").number
+    1
     """
 
     number: int

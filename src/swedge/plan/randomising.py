@@ -29,5 +29,8 @@ def allocate(plan: Plan, seed: int | None) -> Allocation:
             )
         return plan.design.allocate(dict(rule.sequences))
     if seed is None:
-        raise PlanError("A draw needs a seed, which its record keeps. Pass one, such as --seed 20200301, agreed before it is used.")
+        kept = (
+            " Were the dates of go_live kept as they stand, write carried_out = true below [allocation]." if plan.design.boundaries else ""
+        )
+        raise PlanError(f"A draw needs a seed, which its record keeps. Pass one, such as --seed 20200301, agreed before it is used.{kept}")
     return plan.design.randomise(seed)

@@ -15,6 +15,7 @@ from typing import Any
 
 from swedge.errors import PlanError, SwedgeError, nearest
 from swedge.plan.checks import check_settings
+from swedge.plan.checks_outcomes import check_analysed
 from swedge.plan.codec import shown
 from swedge.plan.design_table import read_allocation, read_design, read_rule
 from swedge.plan.fault import Fault
@@ -34,7 +35,10 @@ KEYS = (*SCALARS, "design", "allocation", *NAMED, *SINGLE, "missing", "text")
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _AT = re.compile(r"at line (\d+)")
 _FORMAT = re.compile(r"swedge plan (\d{1,9})")
-_SPELLING = "Correct it: text stands in quotation marks, lists in square brackets, and every table and key occurs once."
+_SPELLING = (
+    "Correct it: text stands in straight quotation marks, lists in square brackets, true and false are in small letters, decimals have"
+    " a point, dates are as 2026-11-22, and every table and key occurs once."
+)
 
 
 def read_plan(path: str | PathLike[str]) -> dict[str, Any]:
@@ -187,4 +191,5 @@ def _parts(content: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]
     found: dict[str, Any] = {part: read_named(part, tables[part]) for part in NAMED if part in tables}
     found |= {part: read_single(part, content[part]) for part in SINGLE if part in content}
     found |= {"missing": read_missing(content["missing"], seed)} if "missing" in content else {}
+    check_analysed(found["outcomes"], found["analyses"])
     return found | {"texts": read_texts(content.get("text", {}))}

@@ -12,10 +12,11 @@ import numpy as np
 import pandas as pd
 
 from swedge.design import record
-from swedge.errors import SMALL, PlanError
+from swedge.errors import PlanError
 from swedge.estimate import COLUMNS
 from swedge.plan.folder import write_folder
 from swedge.plan.lock import LockedPlan, load_lock
+from swedge.plan.suppression import flow_for_release, in_sentences, notes_for_release, sizes_for_release
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -131,18 +132,22 @@ class Report:
         return forest_of(self, outcome, ax)
 
     def released(self) -> Report:
-        """The same report; in one that is meant for release, small counts of the flow are missing.
+        """The same report; in one that is meant for release without small counts of rows, in numbers or in sentences.
 
-        A count is also left out where it differs by 1 to 5 from the last one shown of the same cluster: the difference is a count of
-        rows too.
+        A count is also left out where it differs by 1 to 5 from another one shown: the difference is a count of rows too.
         """
-        flow = self.flow.assign(rows=pd.to_numeric(self.flow["rows"]).astype(float), suppressed=False)
-        if self.release and len(flow):
-            hidden = np.concatenate([_hidden(group["rows"].to_numpy()) for _, group in _by_cluster(flow)])
-            order = np.concatenate([group.index.to_numpy() for _, group in _by_cluster(flow)])
-            flow.loc[order, "suppressed"] = hidden
-            flow["rows"] = flow["rows"].mask(flow["suppressed"].astype(bool))
-        return replace(self, flow=flow)
+        if not self.release:
+            return replace(self, flow=self.flow.assign(rows=pd.to_numeric(self.flow["rows"]).astype(float), suppressed=False))
+        flow = flow_for_release(self.flow)
+        rows = in_sentences(self.rows, "message").assign(n=sizes_for_release(self.rows, flow))
+        return replace(
+            self,
+            flow=flow,
+            rows=rows,
+            adjusted=in_sentences(self.adjusted, "message"),
+            deviations=in_sentences(self.deviations, "run"),
+            notes=notes_for_release(self.notes, rows, KEY),
+        )
 
     def save(self, folder: str | PathLike[str], overwrite: bool = False) -> Path:
         """Write results, tables, figures and documents into a folder: all of it, or nothing.
@@ -191,10 +196,11 @@ class Report:
         return {LOCK: record.text(self.locked.content), RESULTS: record.text(self.content())}
 
     def content(self) -> dict[str, Any]:
-        """The results as JSON values; numbers keep every digit."""
+        """The results as JSON values, with the SHA-256 of all the rest; numbers keep every digit."""
         tables = {name: _columns(getattr(self, name)) for name in TABLES}
         own = {"versions": self.versions, "purpose": self.purpose, "release": self.release}
-        return {"format": FORMAT, "plan_sha256": self.sha256, **tables, **own}
+        body = {"format": FORMAT, "plan_sha256": self.sha256, **tables, **own}
+        return {**body, "sha256": record.digest(body)}
 
     @classmethod
     def load(cls, folder: str | PathLike[str]) -> Self:
@@ -203,7 +209,7 @@ class Report:
         Raises
         ------
         PlanError
-            If the results are not those of the lock beside them, or are of another version.
+            If the results are not those of the lock beside them, are of another version, or were edited.
         """
         home = Path(folder)
         if not (home / RESULTS).is_file():
@@ -211,28 +217,16 @@ class Report:
         locked = load_lock(home / LOCK)
         path = home / RESULTS
         names = [field.name for field in fields(cls) if field.name != "locked"]
-        content = record.only(record.parse(path.read_bytes(), path), ("format", "plan_sha256", *names), f"top level ({RESULTS})")
+        content = record.only(record.parse(path.read_bytes(), path), ("format", "plan_sha256", *names, "sha256"), f"top level ({RESULTS})")
         if content["format"] != FORMAT:
             raise PlanError(f"{path} has format {content['format']!r:.60}; this version of swedge reads {FORMAT!r}. Run the plan again.")
         if content["plan_sha256"] != locked.sha256:
             raise PlanError(f"{path} is of plan {content['plan_sha256']}, and {LOCK} beside it of {locked.sha256}. Run the plan again.")
+        if content["sha256"] != record.digest({name: value for name, value in content.items() if name != "sha256"}):
+            raise PlanError(f"{path} was edited after it was written. Run the plan again, or go back to the file as it was.")
         with record.reading(RESULTS):
             tables = {name: _frame(content[name]).reindex(columns=list(columns)) for name, columns in TABLES.items()}
         return cls(locked, **tables, versions=content["versions"], purpose=content["purpose"], release=content["release"])
-
-
-def _by_cluster(flow: pd.DataFrame) -> Any:
-    return flow.groupby(["outcome", "population", "cluster"], sort=False)
-
-
-def _hidden(counts: np.ndarray[Any, Any]) -> list[bool]:
-    """Which of a cluster's counts, step by step, are small or give a small difference away."""
-    last, hidden = np.inf, []
-    for count in counts:
-        small = 1 <= count <= SMALL or 1 <= last - count <= SMALL
-        hidden.append(bool(small))
-        last = last if small else count
-    return hidden
 
 
 def _columns(frame: pd.DataFrame) -> dict[str, list[Any]]:

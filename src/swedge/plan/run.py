@@ -18,8 +18,9 @@ from swedge.plan.deviations import deviations_of
 from swedge.plan.frames import Frames, check_frames, gather
 from swedge.plan.lock import LockedPlan
 from swedge.plan.plan import Plan
-from swedge.plan.report import ADJUSTED, CELLS, FLOW, NOTES, REFERENCE, ROWS, Report
+from swedge.plan.report import ADJUSTED, CELLS, FLOW, KEY, NOTES, REFERENCE, ROWS, Report
 from swedge.plan.specs import Multiplicity, PlannedEstimator
+from swedge.plan.suppression import cells_for_release, flow_for_release
 from swedge.plan.trials import IMPUTED, Sample, samples
 from swedge.plan.versions import versions_of
 from swedge.trial import Trial
@@ -92,7 +93,7 @@ def carry_out(
     found = _Found()
     for sample, planned in _with_progress(_tasks(plan, tables, only), progress):
         _analyse(sample, planned, found)
-    _describe(plan, tables, found, release)
+    _describe(plan, tables, found)
     return _report(locked, found, plan, tables, only, purpose, release)
 
 
@@ -155,7 +156,7 @@ def _lost(key: dict[str, str], error: Exception) -> dict[str, Any]:
 
 
 def _fit_rows(key: dict[str, str], sample: Sample, fit: Estimate) -> list[dict[str, Any]]:
-    size = {"n": _size(sample), "clusters": len(sample.allocation.design.clusters) + len(sample.comparators)}
+    size = {"n": _size(sample), "clusters": len(sample.clusters)}
     rows = fit.tidy()[list(COLUMNS)].to_dict("records")
     return [{**key, **{str(name): value for name, value in row.items()}, "scale": fit.scale, "level": fit.level, **size} for row in rows]
 
@@ -179,7 +180,7 @@ def _notes(key: dict[str, str], notes: Sequence[str], methods: str) -> list[dict
     return [{**key, "kind": kind, "text": text} for kind, text in texts]
 
 
-def _describe(plan: Plan, tables: Mapping[str, pd.DataFrame], found: _Found, release: bool) -> None:
+def _describe(plan: Plan, tables: Mapping[str, pd.DataFrame], found: _Found) -> None:
     """Flow of rows, and cells, of every outcome and population that an analysis reads: by the first that does."""
     seen: set[tuple[str, str]] = set()
     for analysis in plan.analyses:
@@ -187,8 +188,16 @@ def _describe(plan: Plan, tables: Mapping[str, pd.DataFrame], found: _Found, rel
             key = (sample.outcome.name, sample.population.name)
             if key not in seen:
                 seen.add(key)
-                found.flow.append(_named(sample, sample.flow()))
-                found.cells.append(_named(sample, _cells(sample, release)))
+                found.flow.append(_named(sample, _flow(sample)))
+                found.cells.append(_named(sample, _cells(sample)))
+
+
+def _flow(sample: Sample) -> pd.DataFrame:
+    """Rows left after each step; none where the rows cannot be cut to the population, whose analyses have failed then."""
+    try:
+        return sample.flow()
+    except SwedgeError:
+        return pd.DataFrame(columns=list(FLOW)[2:])
 
 
 def _named(sample: Sample, frame: pd.DataFrame) -> pd.DataFrame:
@@ -197,21 +206,23 @@ def _named(sample: Sample, frame: pd.DataFrame) -> pd.DataFrame:
     return frame
 
 
-def _cells(sample: Sample, release: bool) -> pd.DataFrame:
-    """Individuals and mean of each cell; small counts are missing in what is meant for release."""
+def _cells(sample: Sample) -> pd.DataFrame:
+    """Individuals, mean and events of each cell, and whether a count of people is small: rows of a panel without sizes are none."""
     try:
         trial = sample.trial
     except SwedgeError:
         return pd.DataFrame(columns=list(CELLS)[2:])
-    hidden = small(trial) & release
-    seen = trial.n > 0
+    mean = np.where(trial.n > 0, trial.outcome, np.nan)
+    people = sample.source.first_treated is None or sample.outcome.size is not None
     columns = {
         "cluster": np.repeat(trial.clusters, len(trial.periods)),
         "period": [str(period) for period in trial.periods] * len(trial.clusters),
         "treatment": trial.treatment.ravel(),
-        "n": np.where(hidden, np.nan, trial.n).ravel(),
-        "mean": np.where(hidden | ~seen, np.nan, trial.outcome).ravel(),
-        "suppressed": hidden.ravel(),
+        "n": trial.n.ravel(),
+        "mean": mean.ravel(),
+        "suppressed": False,
+        "small": (small(trial) & people).ravel(),
+        "events": (trial.n * mean if trial.family in ("binomial", "poisson") else np.full_like(mean, np.nan)).ravel(),
     }
     return pd.DataFrame(columns)
 
@@ -227,19 +238,28 @@ def _report(
 ) -> Report:
     rows = pd.DataFrame(found.rows).reindex(columns=list(ROWS))
     versions = versions_of()
+    flow, cells = _together(found.flow, FLOW), _together(found.cells, (*CELLS, "small", "events"))
     return Report(
         locked=locked,
         rows=rows,
         adjusted=_adjusted(plan, tables, rows),
         deviations=deviations_of(locked, rows, versions, only),
-        flow=_together(found.flow, FLOW),
-        cells=_together(found.cells, CELLS),
+        flow=flow,
+        cells=(cells_for_release(cells, flow_for_release(flow)) if release else cells)[list(CELLS)],
         notes=pd.DataFrame(found.notes, columns=list(NOTES)),
-        reference=pd.DataFrame(found.reference, columns=list(REFERENCE)),
+        reference=_reference(found, purpose),
         versions=versions,
         purpose=purpose,
         release=release,
     ).released()
+
+
+def _reference(found: _Found, purpose: str) -> pd.DataFrame:
+    """Reference statistics; in a rehearsal by size, since a place in the list of allocations would tell which one is the real estimate."""
+    frame = pd.DataFrame(found.reference, columns=list(REFERENCE))
+    if purpose and len(frame):
+        frame["statistic"] = frame.groupby(list(KEY), sort=False)["statistic"].transform(np.sort)
+    return frame
 
 
 def _together(frames: list[pd.DataFrame], columns: Sequence[str]) -> pd.DataFrame:
@@ -255,7 +275,10 @@ def _adjusted(plan: Plan, tables: Mapping[str, pd.DataFrame], rows: pd.DataFrame
     names = rule.outcomes or _secondary(plan, rule)
     if rule.method == "maxT":
         return _largest(plan, tables, rule, names).reindex(columns=list(ADJUSTED))
-    return multiplicity({name: _p(rows, rule, name) for name in names}, rule.method).reindex(columns=list(ADJUSTED))
+    found = {name: _p(plan, rows, rule, name) for name in names}
+    table = multiplicity({name: p for name, (p, _) in found.items()}, rule.method)
+    told = pd.Series([found[name][1] for name in table["outcome"]], index=table.index, dtype="object")
+    return table.assign(message=told).reindex(columns=list(ADJUSTED))
 
 
 def _secondary(plan: Plan, rule: Multiplicity) -> tuple[str, ...]:
@@ -263,11 +286,15 @@ def _secondary(plan: Plan, rule: Multiplicity) -> tuple[str, ...]:
     return tuple(outcome.name for outcome in plan.outcomes if outcome.role == "secondary" and outcome.name in analysed)
 
 
-def _p(rows: pd.DataFrame, rule: Multiplicity, outcome: str) -> float:
-    """The p of the first effect in the analysis's first population; nan where it failed."""
-    wanted = {"analysis": rule.analysis, "outcome": outcome, "method": rule.estimator, "test": rule.test or ""}
-    found = rows[np.logical_and.reduce([rows[name] == value for name, value in wanted.items()])]
-    return float(found["p_value"].iloc[0]) if len(found) else np.nan
+def _p(plan: Plan, rows: pd.DataFrame, rule: Multiplicity, outcome: str) -> tuple[float, str | None]:
+    """The p of one outcome in the analysis's first population, of the overall effect where there is one; nan, and why, without one."""
+    population = (plan.analysis(rule.analysis).populations or plan.names["populations"])[0]
+    names = ("analysis", "outcome", "population", "method", "test")
+    wanted = (rule.analysis, outcome, population, rule.estimator, rule.test or "")
+    found = rows[np.logical_and.reduce([rows[name] == value for name, value in zip(names, wanted, strict=True)])]
+    if len(found) > 1 and found["term"].iloc[0] != "overall":
+        return np.nan, f"Failed: {len(found)} effects were estimated, and a family takes one p of each outcome. Name an estimand."
+    return float(found["p_value"].iloc[0]) if len(found) else np.nan, None
 
 
 def _largest(plan: Plan, tables: Mapping[str, pd.DataFrame], rule: Multiplicity, names: Sequence[str]) -> pd.DataFrame:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from swedge.errors import PlanError
 from swedge.plan.specs import Outcome
 
 Array = NDArray[np.float64]
@@ -67,20 +66,8 @@ class Places:
 
 
 def draw_outcome(outcome: Outcome, places: Places, rng: np.random.Generator) -> dict[str, NDArray[np.generic]]:
-    """Columns of an outcome: itself, and of a duration the event or the censoring.
-
-    Raises
-    ------
-    PlanError
-        If its expected mean is none that the family can have.
-    """
-    mean, low, high = _expected(outcome), *_range(outcome)
-    if not low < mean < high:
-        raise PlanError(
-            f"Outcome {outcome.name!r} has expected = {mean:g}; a {outcome.family} mean lies between {low:g} and {high:g}. Correct it in"
-            " the plan."
-        )
-    return DRAWS[outcome.family](outcome, mean, places, rng)
+    """Columns of an outcome: itself, and of a duration the event or the censoring."""
+    return DRAWS[outcome.family](outcome, _expected(outcome), places, rng)
 
 
 def _expected(outcome: Outcome) -> float:
@@ -89,7 +76,8 @@ def _expected(outcome: Outcome) -> float:
     return (outcome.horizon or 0.0) / 2 if outcome.family == "duration" else DEFAULTS[outcome.family]
 
 
-def _range(outcome: Outcome) -> tuple[float, float]:
+def mean_range(outcome: Outcome) -> tuple[float, float]:
+    """Between what the mean of an outcome's family lies."""
     if outcome.family == "gaussian":
         return -np.inf, np.inf
     return 0.0, {"poisson": np.inf, "duration": outcome.horizon or np.inf}.get(outcome.family, 1.0)

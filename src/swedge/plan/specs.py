@@ -19,10 +19,23 @@ FAMILIES = ("binomial", "gaussian", "poisson", "fractional", "duration")
 RULES = ("refuse", "complete case", "missing indicator", "multiple imputation")
 
 
+MEANT = {
+    **dict.fromkeys(("normal", "continuous", "linear"), "gaussian"),
+    **dict.fromkeys(("binary", "bernoulli", "logistic"), "binomial"),
+    **dict.fromkeys(("count", "rate", "negbin"), "poisson"),
+    **dict.fromkeys(("survival", "time to event", "time-to-event"), "duration"),
+    **dict.fromkeys(("factor", "categorical", "string"), "category"),
+    **dict.fromkeys(("numeric", "integer", "continuous variable"), "number"),
+    **dict.fromkeys(("mi", "mice", "imputation"), "multiple imputation"),
+}
+"""What other software calls the words of a plan. Their letters would suggest another one: normal is no binomial."""
+
+
 def one_of(value: object, known: tuple[str, ...], what: str) -> None:
     """Refuse a word that is not among those known, with the nearest."""
     if value not in known:
-        raise PlanError(f"{what} is {value!r}; expected one of {', '.join(map(repr, known))}.{nearest(value, known)}")
+        meant = MEANT.get(str(value).casefold(), value)
+        raise PlanError(f"{what} is {value!r}; expected one of {', '.join(map(repr, known))}.{nearest(meant, known)}")
 
 
 @dataclass(frozen=True)

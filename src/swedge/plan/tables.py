@@ -22,6 +22,12 @@ CODE = re.compile(r"0\d")
 
 FLAGS = {"true": "1", "false": "0"}
 
+SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
+"""What other software writes between values in place of a comma."""
+
+SERIAL = re.compile(r"[2-6]\d{4}(?:\.0)?")
+"""How spreadsheets number the days from 1954 to 2091."""
+
 BLANK = ("NA", "NaN", "nan")
 """What other software writes into columns of numbers and dates in place of nothing. In text these are values."""
 
@@ -41,6 +47,8 @@ def read_table(path: Path, holds: Mapping[str, str]) -> pd.DataFrame:
         If there is no such file, it cannot be read, or a column of dates holds something that is no date. No value is shown that five
         rows or fewer hold.
     """
+    if path.is_dir():
+        raise DataError(f"{str(path)!r} is a folder. Pass the path of a CSV or Parquet file.")
     if path.suffix.lower() not in READERS:
         raise DataError(f"{path.name!r} is no CSV and no Parquet file. Save the table as CSV in UTF-8, under a name that ends in .csv.")
     if not path.is_file():
@@ -76,8 +84,17 @@ def _texts(path: Path) -> pd.DataFrame:
         raise DataError(f"{path.name!r} cannot be split into values: a quote is never closed, or stands alone. Write it again.") from None
     if not rows:
         raise DataError(f"{path.name!r} is empty. Pass a file with a first line of column names and one row an individual.")
+    _check_separator(path, rows[0])
     _check_lengths(path, rows)
     return pd.DataFrame(rows, dtype=object)
+
+
+def _check_separator(path: Path, head: list[str]) -> None:
+    found = next((sign for sign in SEPARATORS if len(head) == 1 and sign in head[0]), None)
+    if found is not None:
+        raise DataError(
+            f"The values of {path.name!r} are separated by {SEPARATORS[found]}. Save it with commas between values and points in decimals."
+        )
 
 
 def _check_lengths(path: Path, rows: list[list[str]]) -> None:
@@ -118,8 +135,14 @@ def _dates(texts: pd.Series, name: str) -> pd.Series:
     try:
         days = as_days(texts)
     except DataError as error:
-        raise DataError(f"Column {name!r} should hold dates. {error}") from None
+        raise DataError(f"Column {name!r} should hold dates without a time of day. {error}{_serial(texts)}") from None
     return pd.Series(days.astype("datetime64[s]"), index=texts.index)
+
+
+def _serial(texts: pd.Series) -> str:
+    if not all(map(SERIAL.fullmatch, texts.dropna())):
+        return ""
+    return " These are a spreadsheet's numbers of days: format the column there as yyyy-mm-dd, and save again."
 
 
 def _numbers(texts: pd.Series, fits: Callable[[list[str]], bool]) -> pd.Series:

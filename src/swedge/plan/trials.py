@@ -84,7 +84,7 @@ class Sample:
         """Which rows are left after each step, by step; an outcome that is imputed counts as known."""
         frame = self.frame
         names = frame[self.source.cluster].map(label)
-        mine = names.isin([*self._clusters])
+        mine = names.isin([*self.clusters])
         inside = mine & select(frame, self.population.where) & ~self._in_periods_left_out(frame)
         exists = inside & select(frame, self.outcome.where) & frame[list(self.outcome.requires)].notna().all(axis=1)
         known = exists if self.rule == IMPUTED else exists & frame[self._needed].notna().all(axis=1)
@@ -113,7 +113,8 @@ class Sample:
         return "keep" if self.analysis.without_periods else "raise"
 
     @property
-    def _clusters(self) -> tuple[str, ...]:
+    def clusters(self) -> tuple[str, ...]:
+        """Whose rows are read: the allocation's and the comparators, or all of a panel's."""
         if self.source.first_treated is None:
             return (*self.allocation.design.clusters, *self.comparators)
         return tuple(name for name in self.frame[self.source.cluster].map(label).unique() if name not in self._left_out)
@@ -142,7 +143,7 @@ class Sample:
     def flow(self) -> pd.DataFrame:
         """Rows left after each step: ``cluster, stage, rows``, in order."""
         names = self.frame[self.source.cluster].map(label)
-        parts = [names[kept].value_counts().reindex(self._clusters, fill_value=0).rename(stage) for stage, kept in self.stages.items()]
+        parts = [names[kept].value_counts().reindex(self.clusters, fill_value=0).rename(stage) for stage, kept in self.stages.items()]
         wide = pd.concat(parts, axis=1).rename_axis("cluster").reset_index()
         return wide.melt("cluster", var_name="stage", value_name="rows")
 

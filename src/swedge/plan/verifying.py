@@ -7,7 +7,7 @@ from pathlib import Path
 
 from swedge.design import Allocation, record
 from swedge.design.allocation import FORMAT as ALLOCATION
-from swedge.errors import PlanError, listing
+from swedge.errors import PlanError, counted, listing
 from swedge.plan.folder import write_folder
 from swedge.plan.lock import FORMAT as LOCKED
 from swedge.plan.lock import LockedPlan, load_lock
@@ -57,17 +57,28 @@ def _lock(locked: LockedPlan, path: Path, sha256: str | None) -> dict[str, str]:
 
 
 def _folder(path: Path, sha256: str | None) -> dict[str, str]:
+    from swedge.plan.documents.outputs import table_files
+
     report = Report.load(path)
     _lock(report.locked, path, sha256)
-    if not (path / MANIFEST).is_file():
-        return {"file": str(path), "says": f"results verified, of plan {report.sha256}; no documents yet", "sha256": report.sha256}
-    listed = record.only(record.parse((path / MANIFEST).read_bytes(), path / MANIFEST), ("plan_sha256", "files"), MANIFEST)["files"]
+    listed, again = _listed(path), f"swedge report {path}"
+    if listed is None:
+        made = {**report.files(), **table_files(report)}
+        listed, again = {name: hashlib.sha256(data).hexdigest() for name, data in made.items()}, "swedge run"
     wrong = [name for name, kept in listed.items() if not (path / name).is_file() or _digest(path / name) != kept]
     if wrong:
-        raise PlanError(
-            f"{path}: {len(wrong)} files are not as they were written: {listing(wrong)}. Make them again with `swedge report {path}`."
-        )
+        told = counted(len(wrong), "file is not as it was", "files are not as they were")
+        raise PlanError(f"{path}: {told} written: {listing(wrong)}. Make them again with `{again}`.")
     return {"file": str(path), "says": f"{len(listed)} files verified, of plan {report.sha256}", "sha256": report.sha256}
+
+
+def _listed(path: Path) -> dict[str, str] | None:
+    """The hash of each file; None before there are documents, when results and tables can be held against each other."""
+    if not (path / MANIFEST).is_file():
+        return None
+    content = record.parse((path / MANIFEST).read_bytes(), path / MANIFEST)
+    files: dict[str, str] = record.only(content, ("plan_sha256", "files"), MANIFEST)["files"]
+    return files
 
 
 def _digest(path: Path) -> str:

@@ -12,7 +12,7 @@ from swedge._present.tables import format_p, percent
 from swedge.errors import counted
 from swedge.plan.documents.answers import OPEN, PLANNED, WRITTEN
 from swedge.plan.documents.prose import joined, sentence
-from swedge.plan.documents.sap_analysis import MEASURES, RULES
+from swedge.plan.documents.sap_analysis import MEASURES, missing_in_words
 from swedge.plan.documents.sap_design import carried_out, design_in_words, lot_in_words, power_case
 from swedge.plan.plan import Plan
 
@@ -185,7 +185,7 @@ def _restriction(plan: Plan) -> str:
 
 def _methods(plan: Plan) -> str:
     told = [f"{a.label}: {joined(plan.estimator(name).label for name in a.estimators)}" for a in plan.analyses if a.part == "main"]
-    return f"{'; '.join(told)}. Missing data: {RULES[plan.missing.rule]}. In full in the analysis plan (items 27a to 28)." if told else ""
+    return f"{'; '.join(told)}. Missing data: {missing_in_words(plan)}. In full in the analysis plan (items 27a to 28)." if told else ""
 
 
 def _further(plan: Plan) -> str:

@@ -9,7 +9,7 @@ from swedge._present.tables import format_p, percent
 from swedge.errors import counted
 from swedge.plan.documents.consort import Ran
 from swedge.plan.documents.prose import joined, sentence
-from swedge.plan.documents.sap_analysis import METHODS, RULES
+from swedge.plan.documents.sap_analysis import METHODS, missing_in_words
 from swedge.plan.documents.sap_design import design_in_words, lot_in_words
 from swedge.plan.documents.words import in_words
 from swedge.plan.plan import Plan
@@ -106,7 +106,7 @@ def _level(plan: Plan) -> str:
 
 def _missing(plan: Plan) -> str:
     how = f" {in_words(plan.missing.imputation)}" if plan.missing.imputation is not None else ""
-    return f"Missing data: {RULES[plan.missing.rule]}, unless stated otherwise.{how}"
+    return f"Missing data: {missing_in_words(plan)}.{how}"
 
 
 def _multiplicity(plan: Plan) -> str:

@@ -10,19 +10,16 @@ import pandas as pd
 
 from swedge._present.escape import one_line
 from swedge._present.tables import format_p, is_missing
-from swedge.errors import SMALL
 from swedge.estimate import SCALES
 from swedge.plan.plan import Plan
 from swedge.plan.specs import Outcome
+from swedge.plan.suppression import without_small_counts
 
 if TYPE_CHECKING:
     from swedge.plan.report import Report
 
 OWN_TEST = "own"
 """What stands for the test that an estimator makes itself."""
-
-COUNT = re.compile(rf"(?<![\d.,])[1-{SMALL}](?= (?:rows?|individuals?|people|persons?|child|children|events?)\b)")
-"""A small count of people in a sentence."""
 
 DIFFERENCES = {
     "binomial": "difference in risk",
@@ -105,7 +102,7 @@ def shown_p(p: float) -> str:
 def releasable_text(report: Report, text: Any) -> str:
     """A sentence in which no count of people that is meant for release is 1 to 5; nothing where there is no sentence."""
     said = "" if is_missing(text) else one_line(text)
-    return COUNT.sub(f"1 to {SMALL}", said) if report.release else said
+    return without_small_counts(said) if report.release else said
 
 
 def of(frame: pd.DataFrame, **values: str) -> pd.DataFrame:

@@ -9,6 +9,8 @@ import pandas as pd
 from swedge._present.report import Block, Caution, Points, Table
 from swedge._present.tables import format_p, percent
 from swedge.assumptions import ByGroup
+from swedge.estimators import TwoWayFixedEffects, WithinPeriod
+from swedge.estimators.difference import DifferenceInDifferences
 from swedge.plan.documents.answers import Facts, Fill, Known
 from swedge.plan.documents.prose import conditions, joined, number, sentence
 from swedge.plan.documents.sap_design import offer
@@ -16,6 +18,9 @@ from swedge.plan.documents.words import cautions, formula, in_words, known, refe
 from swedge.plan.plan import Plan
 from swedge.plan.specs import Analysis, Outcome, PlannedTest
 from swedge.plan.uses import analysed, rule_of
+
+CELL_MEANS = (WithinPeriod, TwoWayFixedEffects, DifferenceInDifferences)
+"""Estimators that no covariate of a formula enters."""
 
 MEASURES = {
     "binomial": "binary; effects on the scale of the link (log odds ratios under logit)",
@@ -29,8 +34,8 @@ MEASURES = {
 RULES = {
     "refuse": "missing values are refused: the analysis does not run while there are any",
     "complete case": "rows with a missing outcome or covariate are left out (complete cases)",
-    "missing indicator": "missing covariates get an indicator of their own",
-    "multiple imputation": "missing values are multiply imputed",
+    "missing indicator": "missing covariates get an indicator of their own, and rows with a missing outcome are left out",
+    "multiple imputation": "missing covariates and outcomes are multiply imputed",
 }
 METHODS = {
     "holm": "Holm's step-down procedure",
@@ -171,13 +176,21 @@ def analysis_blocks(plan: Plan, analysis: Analysis) -> list[Block]:
     tests = f" Tests, beside the estimators' own: {joined(plan.test(name).label for name in analysis.tests)}." if analysis.tests else ""
     words = (
         f"{analysis.label} ({analysis.name}, {analysis.part}): {joined(o.label for o in found)} in {who}, by {by}.{tests}"
-        f" {_covariates_in_words(analysis)} Missing data: {RULES[rule_of(plan, analysis)]}.{_left_out(plan, analysis)}"
+        f" {_covariates_in_words(plan, analysis)} Missing data: {RULES[rule_of(plan, analysis)]}.{_left_out(plan, analysis)}"
         f" {sentence(analysis.words)}"
     )
     return [words.strip(), *(block for name in analysis.tests for block in _attainable(plan, analysis, plan.test(name)))]
 
 
-def _covariates_in_words(analysis: Analysis) -> str:
+def _covariates_in_words(plan: Plan, analysis: Analysis) -> str:
+    """What is adjusted for; comparisons of cell means are not, and lose rows with a missing covariate all the same."""
+    crude = [entry.label for entry in map(plan.estimator, analysis.estimators) if isinstance(entry.estimator, CELL_MEANS)]
+    adjusted = analysis.covariates or (analysis.covariates is None and any(o.covariates for o in analysed(plan, analysis)))
+    told = f" {joined(crude)}: a comparison of cell means, not adjusted for them." if crude and adjusted else ""
+    return f"{_formula_in_words(analysis)}{told}"
+
+
+def _formula_in_words(analysis: Analysis) -> str:
     if analysis.covariates is None:
         return "Covariates are those of each outcome."
     return f"In place of the outcomes' own covariates: {analysis.covariates}." if analysis.covariates else "Unadjusted."
@@ -249,6 +262,12 @@ def subgroups(facts: Facts) -> Known:
         return Known(("No analysis of subgroups is registered.",))
     words = f"Effects that differ between groups of clusters: {joined(grouped)}." if grouped else "No effect by subgroup is registered."
     return Known((words, *((Points(tuple(sentence(text) for text in split)),) if split else ())))
+
+
+def missing_in_words(plan: Plan) -> str:
+    """The plan's rule for missing values, and each analysis that has another."""
+    others = [f"in {a.label}, {RULES[a.missing]}" for a in plan.analyses if a.missing not in (None, plan.missing.rule)]
+    return "; ".join([RULES[plan.missing.rule], *others])
 
 
 def missing_data(facts: Facts) -> Known:

@@ -19,6 +19,8 @@ from swedge.plan.documents.words import in_words
 from swedge.plan.plan import Plan
 from swedge.plan.specs import PowerByFormula, PowerBySimulation
 
+FREEDOM = {"satterthwaite": "Satterthwaite", "clusters": "clusters minus 2", "normal": "infinite"}
+
 if TYPE_CHECKING:
     from swedge.plan.lock import Amendment
 
@@ -182,7 +184,10 @@ def _allocated(plan: Plan) -> list[Block]:
     record = f"The audit record of the allocation is {rule.record}."
     if allocation is None:
         return [" ".join(filter(None, (how, told, record, "The allocation is not on record yet.")))]
-    return [" ".join(filter(None, (how, told, _drawn(allocation), record))), Table(carried_out(allocation), "The allocation carried out.")]
+    return [
+        " ".join(filter(None, (how, told, _drawn(allocation), record))),
+        Table(carried_out(allocation).rename(columns={"go_live": "go-live"}), "The allocation carried out."),
+    ]
 
 
 def _drawn(allocation: Allocation) -> str:
@@ -237,7 +242,7 @@ def _by_formula(case: PowerByFormula) -> str:
     kind = f"a {case.family} outcome ({case.link} link" + (f", variance by {case.variance}" if case.family != "gaussian" else "") + ")"
     return (
         f"by formula, two-sided, for an effect of {number(case.effect)} on {kind}{base}{spread}, {numbers(case.size)} individuals a"
-        f" cluster-period, {in_words(case.correlation)}; {case.df} degrees of freedom"
+        f" cluster-period, {in_words(case.correlation)}; {FREEDOM.get(case.df, case.df)} degrees of freedom"
     )
 
 

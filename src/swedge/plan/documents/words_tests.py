@@ -20,7 +20,7 @@ def _draws(draws: int | None, all_of: str, rule: str) -> str:
 
 def _interval(test: Any, what: str = "the effects not rejected") -> str:
     if getattr(test, "interval", True) is False:
-        return f"no interval is inverted (its level would be {percent(test.level)})"
+        return "no interval is computed"
     always = " always" if getattr(test, "interval", None) else ""
     return f"the {percent(test.level)} interval holds {what}{always and ' and is always given'}"
 
