@@ -181,7 +181,12 @@ WRONG = [
     ('role = "primary"', 'role = "primary"\nsd = 0', "outcomes.recovered.sd", "above 0"),
     (MAIN, f'{MAIN}\npart = "sensitivity"', "outcomes.recovered", 'No analysis of part "main" has the primary outcome'),
     (MAIN, f'{SECOND}{MAIN}\noutcomes = ["recovered"]', "outcomes.days", "No analysis has the secondary"),
-    (PEOPLE, f'[columns.trio]\nholds = "yes/no"\n{PEOPLE}', "populations.trio.where.1.among", "1 for yes and 0 for no"),
+    (
+        "among = [1] }]",
+        'among = ["yes"] }]\n[columns.trio]\nholds = "yes/no"',
+        "populations.trio.where.1.among",
+        "1 for yes and 0 for no",
+    ),
     (PEOPLE, f'[columns.trio]\nholds = "category"\nlevels = ["a", "b"]\n{PEOPLE}', "populations.trio.where.1.among", "a; b"),
     ("[text]", f"{BY_FORMULA}\nbaseline = 25\n[text]", "power.formula.baseline", "0.25 for 25%"),
     ('covariates = "age"', 'covariates = "log(age)"', "outcomes.recovered.covariates", "a column of the data"),

@@ -101,7 +101,7 @@ def test_a_p_of_a_bounded_test_never_stands_without_the_smallest_that_it_can_be(
 
 
 def test_infinite_intervals_are_words() -> None:
-    text = " ".join(section(rich(), "In short").blocks[1].texts)
+    text = " ".join(section(rich(), "In short").blocks[2].texts)
     assert "unlimited on both sides" in text
     assert not re.search(r"\binf\b|\bnan\b", text)
     assert limits_in_words(0.1, np.inf) == "from 0.1, unlimited above"

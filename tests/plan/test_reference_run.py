@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
 import swedge as sw
 from plan_examples import ADJUSTED, safeguarding_plan, small_plan
 from swedge.inference import MultipleImputation, missing_data_analysis
 from swedge.plan import LockedPlan, Plan, Report, specs
 from swedge.plan.deviations import registered_fits
+from swedge.plan.frames import csv_of
 from swedge.plan.run import run_plan
 from swedge.plan.verifying import verified
 from swedge.plan.versions import versions_of
@@ -207,6 +210,33 @@ def test_a_failure_stays_in_its_place_and_its_words_do_not_leak() -> None:
     assert report.failures["message"].item() == "An unexpected KeyError; nothing was estimated."
     assert "Jane" not in report.rows.to_string()
     assert report.deviations["kind"].tolist() == ["failed"]
+
+
+@dataclass(frozen=True)
+class Threads:
+    """A test that says how many threads a matrix product has."""
+
+    level: float = 0.95
+
+    def run(self, trial: sw.Trial, estimator: sw.Estimator) -> sw.TestResult:
+        raise sw.FitError(str({pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}))
+
+
+def test_a_run_has_one_thread_a_product_so_that_no_digit_hangs_on_their_number() -> None:
+    plan = small_plan(tests=(specs.PlannedTest("exact", "A test", Threads()),))
+    with threadpool_limits(2, user_api="blas"):
+        report = run_plan(LockedPlanOf(plan), people(), progress=False)
+    assert report.failures["message"].item() == "{1}"
+
+
+def test_a_report_knows_the_data_that_it_read(tmp_path: Path) -> None:
+    frame = people()
+    report = run_plan(locked(small_plan()), frame, progress=False)
+    (tmp_path / "people.csv").write_bytes(csv_of(frame))
+    again = run_plan(locked(small_plan()), tmp_path / "people.csv", progress=False)
+    other = run_plan(locked(small_plan()), frame.assign(recovered=1 - frame["recovered"]), progress=False)
+    assert report.data == again.data == {"people": hashlib.sha256(csv_of(frame)).hexdigest()}
+    assert report.data != other.data
 
 
 class LockedPlanOf(LockedPlan):

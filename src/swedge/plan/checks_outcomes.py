@@ -1,4 +1,4 @@
-"""Whether a plan can keep what it says of its outcomes: each is analysed where a person writes the plan, and its conditions, means and times are possible."""
+"""Whether a plan can keep what it says of its outcomes: each is analysed, and its conditions, means and times are possible."""
 
 from __future__ import annotations
 
@@ -32,11 +32,13 @@ def check_outcomes(plan: Plan) -> None:
 def check_analysed(outcomes: Sequence[Outcome], analyses: Sequence[Analysis]) -> None:
     """Refuse an outcome that no analysis has, or a primary one that no main analysis has: it would be missing from the report.
 
+    Asked of what a person wrote; plans made in Python may hold outcomes for later.
+
     Raises
     ------
     Fault
     """
-    for outcome in outcomes:
+    for outcome in outcomes if analyses else ():
         parts = {analysis.part for analysis in analyses if not analysis.outcomes or outcome.name in analysis.outcomes}
         if not parts or (outcome.role == "primary" and "main" not in parts):
             which = 'analysis of part "main"' if parts else "analysis"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -56,6 +56,9 @@ TABLES = {
 }
 """Columns of each table, in order, which JSON does not keep."""
 
+OWN = ("versions", "purpose", "release", "data")
+"""What a report holds beside its tables."""
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Report:
@@ -86,6 +89,8 @@ class Report:
         Empty for the analysis itself; otherwise what this is, such as a rehearsal.
     release : bool
         Whether counts of 1 to 5 are suppressed.
+    data : dict of str
+        SHA-256 of each table that was read, by source, as `swedge.plan.frames.csv_of` writes it.
     """
 
     locked: LockedPlan
@@ -99,6 +104,7 @@ class Report:
     versions: dict[str, str]
     purpose: str = ""
     release: bool = True
+    data: dict[str, str] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         """One line: how many results, how many failed, of which plan."""
@@ -198,7 +204,7 @@ class Report:
     def content(self) -> dict[str, Any]:
         """The results as JSON values, with the SHA-256 of all the rest; numbers keep every digit."""
         tables = {name: _columns(getattr(self, name)) for name in TABLES}
-        own = {"versions": self.versions, "purpose": self.purpose, "release": self.release}
+        own = {name: getattr(self, name) for name in OWN}
         body = {"format": FORMAT, "plan_sha256": self.sha256, **tables, **own}
         return {**body, "sha256": record.digest(body)}
 
@@ -225,8 +231,8 @@ class Report:
         if content["sha256"] != record.digest({name: value for name, value in content.items() if name != "sha256"}):
             raise PlanError(f"{path} was edited after it was written. Run the plan again, or go back to the file as it was.")
         with record.reading(RESULTS):
-            tables = {name: _frame(content[name]).reindex(columns=list(columns)) for name, columns in TABLES.items()}
-        return cls(locked, **tables, versions=content["versions"], purpose=content["purpose"], release=content["release"])
+            tables: dict[str, Any] = {name: _frame(content[name]).reindex(columns=list(columns)) for name, columns in TABLES.items()}
+        return cls(locked, **tables, **{name: content[name] for name in OWN})
 
 
 def _columns(frame: pd.DataFrame) -> dict[str, list[Any]]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from swedge.errors import DataError, SwedgeError, listing, nearest
@@ -15,7 +16,7 @@ from swedge.estimate import COLUMNS, Estimate, TestResult
 from swedge.inference import MaxT, multiplicity
 from swedge.inference.release import small
 from swedge.plan.deviations import deviations_of
-from swedge.plan.frames import Frames, check_frames, gather
+from swedge.plan.frames import Frames, check_frames, fingerprint, gather
 from swedge.plan.lock import LockedPlan
 from swedge.plan.plan import Plan
 from swedge.plan.report import ADJUSTED, CELLS, FLOW, KEY, NOTES, REFERENCE, ROWS, Report
@@ -91,10 +92,11 @@ def carry_out(
         What the run is, if it is not the analysis itself.
     """
     found = _Found()
-    for sample, planned in _with_progress(_tasks(plan, tables, only), progress):
-        _analyse(sample, planned, found)
-    _describe(plan, tables, found)
-    return _report(locked, found, plan, tables, only, purpose, release)
+    with threadpool_limits(1, user_api="blas"):  # how a product is split over threads changes its last digits
+        for sample, planned in _with_progress(_tasks(plan, tables, only), progress):
+            _analyse(sample, planned, found)
+        _describe(plan, tables, found)
+        return _report(locked, found, plan, tables, only, purpose, release)
 
 
 def _check_only(plan: Plan, only: Sequence[str]) -> None:
@@ -249,6 +251,7 @@ def _report(
         notes=pd.DataFrame(found.notes, columns=list(NOTES)),
         reference=_reference(found, purpose),
         versions=versions,
+        data={name: fingerprint(table) for name, table in tables.items()},
         purpose=purpose,
         release=release,
     ).released()

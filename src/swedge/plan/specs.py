@@ -236,7 +236,7 @@ class Analysis:
     name, label : str
     part : {"main", "sensitivity", "supplementary"}
     outcomes, populations, estimators, tests : tuple of str
-        Names. No outcomes means all of them, no populations the plan's first.
+        Names. No outcomes means all of them, no populations the plan's first. The first estimator leads, and the others stand beside it.
     covariates : str, optional
         In place of each outcome's own formula; an empty text means unadjusted.
     missing : {"refuse", "complete case", "missing indicator", "multiple imputation"}, optional

@@ -31,6 +31,10 @@ if TYPE_CHECKING:
     from swedge.plan.report import Report
 
 NOT_A_RESULT = "None of its numbers is a result of the trial."
+UNHIDDEN = (
+    " Outcomes by cluster and period are the real ones, the lock beside them names the real allocation, and a reference distribution holds"
+    " the real estimate among its values: whoever has these can compute the contrast."
+)
 OWN = "The own test of an estimator is its estimate over its standard error."
 UNLIMITED = "inf stands for no finite limit: no effect on that side can be rejected at this level."
 
@@ -84,10 +88,11 @@ def _marked(section: Section, purpose: str) -> Section:
 def in_short(report: Report) -> Section:
     """What a reader who stops here should know."""
     plan = report.locked.plan
-    first = [Caution(f"This is a {report.purpose}. {NOT_A_RESULT}")] if report.purpose else []
+    first = [Caution(f"This is a {report.purpose}. {NOT_A_RESULT}{UNHIDDEN * ('blinded' in report.purpose)}")] if report.purpose else []
     outcomes = [outcome for outcome in plan.outcomes if outcome.role == "primary"] or [primary_of(plan)]
     rows = [row for outcome in outcomes for row in _main(report, outcome).itertuples(index=False)]
-    found = [Points(tuple(in_words(report, row) for row in rows))] if rows else ["No analysis of a primary outcome was run."]
+    lead = "The first estimator of the plan's first analysis of it leads, and the others stand beside it."
+    found = [lead, Points(tuple(in_words(report, row) for row in rows))] if rows else ["No analysis of a primary outcome was run."]
     return Section("In short", (*first, what_was_done(report), *found, *bounded(report, rows)))
 
 
@@ -235,12 +240,20 @@ def _versions(report: Report) -> Section:
 
 
 def _again(report: Report) -> Section:
-    words = "Whoever has the lock and the data gets the same numbers, to the last digit, with the versions above."
-    return Section("How to get these numbers again", (words, Points(commands(report))))
+    words = (
+        "Whoever has the lock and the data gets the same numbers, to the last digit, with the versions above and the same kind of"
+        " processor; elsewhere the last digits may differ."
+    )
+    data = [Table(tables.data_table(report), "Data that were read: SHA-256 of each table, written as CSV.")] if report.data else []
+    return Section("How to get these numbers again", (words, Points(commands(report)), *data))
 
 
 def _release() -> Section:
-    more = "The cells of a cluster add up to what was analysed of it, and with the steps of its flow can give away a suppressed one."
+    more = (
+        "The cells of a cluster add up to what was analysed of it, and with the steps of its flow can give away a suppressed one. A number of"
+        " individuals that would give away a small one by its difference from another is left blank. Tables of different outcomes are not"
+        " compared."
+    )
     return Section("Before release", (Caution(CAUTION), more))
 
 

@@ -123,6 +123,11 @@ def amendments_table(report: Report) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["amendment", "date", "unblinding", "reason", "SHA-256 of the lock before it"])
 
 
+def data_table(report: Report) -> pd.DataFrame:
+    """SHA-256 of each table that was read."""
+    return pd.DataFrame(list(report.data.items()), columns=["source", "SHA-256"])
+
+
 def versions_table(report: Report) -> pd.DataFrame:
     """Packages: what ran beside what was locked."""
     locked = report.locked.versions

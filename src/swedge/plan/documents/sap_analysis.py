@@ -172,7 +172,8 @@ def analysis_blocks(plan: Plan, analysis: Analysis) -> list[Block]:
     """An analysis in a paragraph, and what its tests cannot do."""
     found = analysed(plan, analysis)
     who = joined(plan.population(name).label for name in analysis.populations or plan.names["populations"][:1])
-    by = joined(plan.estimator(name).label for name in analysis.estimators)
+    labels = [plan.estimator(name).label for name in analysis.estimators]
+    by = joined(labels) + (f" ({labels[0]} leads)" if len(labels) > 1 else "")
     tests = f" Tests, beside the estimators' own: {joined(plan.test(name).label for name in analysis.tests)}." if analysis.tests else ""
     words = (
         f"{analysis.label} ({analysis.name}, {analysis.part}): {joined(o.label for o in found)} in {who}, by {by}.{tests}"
