@@ -257,3 +257,8 @@ def test_a_forgotten_lock_is_named_with_what_makes_it(
     said = capsys.readouterr().err
     assert "There is no lock plan.lock.json" in said
     assert "swedge lock" in said
+
+
+def test_verify_names_a_file_that_is_not_there(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(monkeypatch, "verify", "plan.lock.json", "nothing.json") == 2
+    assert "no file or folder nothing.json" in capsys.readouterr().err

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from swedge.cli.app import Json, Quiet, Seed, app, say
-from swedge.errors import PlanError
+from swedge.errors import PlanError, listing
 
 if TYPE_CHECKING:
     from swedge.plan import LockedPlan, Plan
@@ -175,6 +175,9 @@ def verify(
     """  # noqa: D301  # \b keeps line breaks in the help
     from swedge.plan.verifying import verified
 
+    absent = [str(path) for path in files if not path.exists()]
+    if absent:
+        raise PlanError(f"There is no file or folder {listing(absent)}. Correct the path.")
     found = [verified(path, sha256) for path in files]
     say({"verified": found}, "\n".join(f"{entry['file']}: {entry['says']}" for entry in found), json)
 
