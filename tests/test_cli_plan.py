@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -262,3 +263,56 @@ def test_a_forgotten_lock_is_named_with_what_makes_it(
 def test_verify_names_a_file_that_is_not_there(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(monkeypatch, "verify", "plan.lock.json", "nothing.json") == 2
     assert "no file or folder nothing.json" in capsys.readouterr().err
+
+
+def test_dates_that_are_dealt_out_anew_are_said_to_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(monkeypatch, "new", "-q", "--study", "family-safeguarding") == 0
+    assert run(monkeypatch, "randomise") == 0
+    assert "anew" not in capsys.readouterr().out
+    (tmp_path / "allocation.json").unlink()
+    replaced(tmp_path / "plan.toml", "carried_out = ", "carried_out = false")
+    assert run(monkeypatch, "randomise", "--seed", "3") == 0
+    assert "The dates of go_live were dealt out anew" in capsys.readouterr().out
+
+
+def test_a_draw_of_a_design_without_dates_says_nothing_of_them(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "randomise", "--seed", "7") == 0
+    assert "go_live" not in capsys.readouterr().out
+
+
+def test_check_warns_of_a_smallest_p_above_alpha_and_of_few_simulated_trials(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "check") == 0
+    quiet = capsys.readouterr().out
+    assert "can never reject" not in quiet
+    assert re.search(r"^  warnings +none$", quiet, re.MULTILINE)
+    replaced(folder / "plan.toml", "alpha = ", "alpha = 0.005")
+    replaced(folder / "plan.toml", "reps = ", "reps = 10")
+    assert run(monkeypatch, "check") == 0
+    told = capsys.readouterr().out
+    assert re.search(r"^  smallest p .* \(above alpha: .* can never reject\)$", told, re.MULTILINE)
+    assert "power.simulated simulates 10 trials: a power near 50% would have a Monte Carlo standard error of 0.158" in told
+
+
+@pytest.mark.parametrize("name", ["plan.toml", "people.csv"])
+def test_verify_says_what_it_takes(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(monkeypatch, "verify", name) == 2
+    said = capsys.readouterr().err
+    assert "Name a lock (plan.lock.json), the record of an allocation" in said
+    assert "Expecting" not in said
+
+
+def test_one_is_one(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    replaced(folder / "plan.toml", "title = ", 'title = "Another"')
+    assert run(monkeypatch, "amend", "--reason", "Another title", "--blinded", "--date", "2030-01-01") == 0
+    assert run(monkeypatch, "verify", "plan.lock.json") == 0
+    assert run(monkeypatch, "run", "-q") == 0
+    out = capsys.readouterr().out
+    assert "1 amendment, SHA-256" in out
+    assert "1 deviation. Written" in out

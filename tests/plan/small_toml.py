@@ -22,6 +22,9 @@ file = "people.csv"
 [columns.age]
 holds = "number"
 
+[columns.trio]
+holds = "category"
+
 [populations.all]
 [populations.trio]
 where = [{ column = "trio", among = [1] }]

@@ -137,3 +137,10 @@ def test_an_amendment_says_what_it_lacks(changes: dict[str, object], words: str,
 def test_an_amendment_of_nothing_is_refused(path: Path) -> None:
     with pytest.raises(PlanError, match="nothing to amend"):
         Plan.load(path).amend(safeguarding_plan(), reason="why", unblinded=False)
+
+
+@pytest.mark.parametrize(("name", "words"), [("nope.json", "There is no lock .*swedge lock"), ("plan.toml", "no lock. Lock it with")])
+def test_what_is_not_there_or_not_locked_is_refused_in_a_sentence(name: str, words: str, tmp_path: Path) -> None:
+    (tmp_path / "plan.toml").write_text("title = 'A'")
+    with pytest.raises(PlanError, match=words):
+        Plan.load(tmp_path / name)

@@ -19,6 +19,7 @@ from swedge.plan.reading import read_plan
 from swedge.plan.safe_paths import inside
 from swedge.plan.templates import template
 
+TRIO = SMALL[SMALL.index('holds = "category"') : SMALL.index("[outcomes.recovered]")]
 MAIN = '[analyses.main]\nestimators = ["cr2"]'
 DATED = '[design]\nkind = "dates"\nstart = 2020-01-01\nend = 2021-12-31\ngo_live = { A = 2020-06-01, B = 2020-09-01 }\n'
 DESIGN = SMALL[SMALL.index("[design]") : SMALL.index("[sources")]
@@ -181,13 +182,13 @@ WRONG = [
     ('role = "primary"', 'role = "primary"\nsd = 0', "outcomes.recovered.sd", "above 0"),
     (MAIN, f'{MAIN}\npart = "sensitivity"', "outcomes.recovered", 'No analysis of part "main" has the primary outcome'),
     (MAIN, f'{SECOND}{MAIN}\noutcomes = ["recovered"]', "outcomes.days", "No analysis has the secondary"),
-    (
-        "among = [1] }]",
-        'among = ["yes"] }]\n[columns.trio]\nholds = "yes/no"',
-        "populations.trio.where.1.among",
-        "1 for yes and 0 for no",
-    ),
-    (PEOPLE, f'[columns.trio]\nholds = "category"\nlevels = ["a", "b"]\n{PEOPLE}', "populations.trio.where.1.among", "a; b"),
+    (TRIO, TRIO.replace('"category"', '"yes/no"').replace("[1]", '["yes"]'), "populations.trio.where.1.among", "1 for yes and 0 for no"),
+    ('holds = "category"', 'holds = "category"\nlevels = ["a", "b"]', "populations.trio.where.1.among", "a; b"),
+    ('column = "trio", among', 'column = "tri", among', "populations.trio.where.1.column", "Did you mean 'trio'? Add [columns.tri]"),
+    ('role = "primary"', 'role = "primary"\nwhere = [{ column = "x", among = [1] }]', "outcomes.recovered.where.1.column", "agreed"),
+    ("imputations = 5", 'imputations = 5\nauxiliary = ["ward"]', "missing.imputation.auxiliary", "none of the agreed columns"),
+    ('covariates = "age"', 'covariates = "C(age)"', "outcomes.recovered.covariates", "'age' holds numbers"),
+    (MAIN, f'{MAIN}\ncovariates = "C(age)"', "analyses.main.covariates", "Write age, or declare it"),
     ("[text]", f"{BY_FORMULA}\nbaseline = 25\n[text]", "power.formula.baseline", "0.25 for 25%"),
     ('covariates = "age"', 'covariates = "log(age)"', "outcomes.recovered.covariates", "a column of the data"),
     ('covariates = "age"', 'covariates = "y ~ age"', "outcomes.recovered.covariates", "right of ~"),

@@ -96,7 +96,7 @@ def test_the_manifest_is_last_and_names_every_file_with_its_hash(tmp_path: Path)
 def test_every_file_that_was_asked_for_is_there() -> None:
     names = set(written())
     documents = {f"{name}.{kind}" for name in ("report", "sap") for kind in ("html", "md", "docx")}
-    tables = {f"tables/{name}.csv" for name in ("results", "adjusted", "deviations", "flow", "cells")}
+    tables = {f"tables/{name}.csv" for name in ("results", "adjusted", "deviations", "flow", "baseline", "cells")}
     outcomes = {f"tables/outcome-recovered.{kind}" for kind in ("csv", "tex", "html", "md")}
     others = {"shells.md", "consort.md", "consort.csv", "methods.txt", "versions.txt", MANIFEST}
     assert documents | tables | outcomes | others == {name for name in names if not name.startswith("figures/")}

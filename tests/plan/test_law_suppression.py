@@ -125,7 +125,7 @@ def test_numbers_other_than_counts_are_the_same_inside_and_for_release(report: R
 
 def test_what_is_released_twice_is_as_it_was(report: Report) -> None:
     again = report.released()
-    for name in ("rows", "flow", "cells", "notes", "deviations"):
+    for name in ("rows", "flow", "cells", "baseline", "notes", "deviations"):
         pd.testing.assert_frame_equal(getattr(again, name), getattr(report, name))
 
 

@@ -99,6 +99,11 @@ def test_law_words_are_one_paragraph_that_names_no_code(name):
 def test_law_sources_come_from_the_documentation():
     assert [s.split(" (")[0] for s in references(sw.Switchers())] == ["de Chaisemartin C, D'Haultfoeuille X"] * 2
     assert any("Bell RM" in source for source in references(sw.MarginalEffect()))
+    assert "Kenward" in str(references(sw.MixedModel()))
+    assert "Kenward" not in str(references(sw.MixedModel(df="between-within")))
+    assert "Pustejovsky" not in str(references(sw.MixedModel()))
+    assert "Pustejovsky" in str(references(sw.MixedModel(vcov="CR2", df="satterthwaite")))
+    assert "Pustejovsky" in str(references(sw.FixedEffects()))
     assert references(sw.Constant()) == references(None) == ()
     assert all(source.endswith(".") for kind in KINDS.values() for source in references(example(kind.__name__)))
 

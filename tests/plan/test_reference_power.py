@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -13,8 +14,8 @@ from swedge._present.plain import report_text
 from swedge._present.report import Caution, Picture
 from swedge.errors import SwedgeError
 from swedge.plan import specs
-from swedge.plan.documents.power import power_sections
-from swedge.plan.power import COLUMNS, plan_power
+from swedge.plan.documents.power import power_sections, power_text
+from swedge.plan.power import COLUMNS, few_reps, plan_power
 
 TRUTH = sw.Scenario(
     family="binomial", baseline=0.055, effect=-0.5, size=900.0, scale="logit", correlation=sw.RandomEffects(cluster=0.3, cluster_period=0.1)
@@ -147,3 +148,23 @@ def test_law_the_plot_leaves_markup_alone(powered):
     axes = plan_power(named, progress=False).plot()
     axes.figure.canvas.draw()
     assert [label.get_text() for label in axes.get_yticklabels()] == [r"costs \$\frac{\$: by formula"]
+
+
+def test_law_a_terminal_shows_the_main_columns_and_what_names_stand_for(powered):
+    plan, power = powered
+    text = power_text(power)
+    head, _, *rows = text.split("\n\n")[0].splitlines()
+    assert head.split() == ["case", "estimator", "test", "effect", "power", "mcse", "n_failed", "detectable"]
+    assert len(rows) == len(power.tidy())
+    assert all(len(row.split()) == 8 for row in rows), "a cell without a value has its mark"
+    named = text.split("\n\n")[1]
+    for entry in (*plan.power, plan.estimator("cr2"), plan.test("exact")):
+        assert re.search(rf"^{entry.name} +{re.escape(entry.label)}$", named, re.MULTILINE)
+    assert "No power case" in power_text(plan_power(small_plan()))
+
+
+def test_law_too_few_trials_are_told_with_their_monte_carlo_error():
+    few, enough = (replace(CASE, name=f"reps{reps}", reps=reps) for reps in (25, 100))
+    (told,) = few_reps(safeguarding_plan(power=(few, enough)))
+    assert told.startswith("power.reps25 simulates 25 trials")
+    assert "0.100" in told

@@ -265,7 +265,7 @@ def test_missing_values_under_the_rule_refuse_are_failures_in_place() -> None:
 
 
 def test_what_was_not_asked_for_is_a_deviation(children: pd.DataFrame) -> None:
-    report = run_plan(locked(SAFEGUARDING), children, progress=False, only=("models",))
+    report = locked(SAFEGUARDING).run(children, progress=False, only=("models",))
     assert set(report.rows["analysis"]) == {"models"}
     left = report.deviations
     assert set(left["kind"]) == {"not run"}

@@ -107,3 +107,8 @@ def test_latex_escapes_what_latex_would_run() -> None:
 @pytest.mark.parametrize("write", WRITERS)
 def test_no_rows_leave_the_head(write) -> None:
     assert "estimate" in write(FRAME.iloc[:0])
+
+
+def test_law_a_column_has_commas_everywhere_or_nowhere() -> None:
+    frame = pd.DataFrame({"rows": [2200, 13_200], "year": [2019, 2020]})
+    assert text_table(frame).splitlines()[2:] == [" 2,200  2019", "13,200  2020"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import html
 import math
+import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple, Protocol
 
@@ -36,6 +37,7 @@ class Column(NamedTuple):
 P_VALUES = ("p", "p_value", "min_p")
 LIMITS = ("conf_low", "conf_high")
 DASH = "–"
+WRITTEN = re.compile(r"suppressed|–|[\d,.]+%?( \(.*\))?")
 LONG = 40
 """Longest cell, in characters, of a column that need not wrap."""
 
@@ -72,7 +74,8 @@ def text_table(frame: Frame) -> str:
     frame
         Anything with `columns` and `itertuples`. Columns `conf_low` and `conf_high` are joined to one interval, so that an infinite one
         reads ``-inf to inf``; p values (``p``, ``p_value``, ``min_p``, ``p, ...``) are
-        written .0833 or <.001; any other column has as many decimals as its numbers need.
+        written .0833 or <.001; any other column has as many decimals as its numbers need, and
+        commas if one of them is 10,000 or more.
 
     Examples
     --------
@@ -167,7 +170,13 @@ def _column(name: str, values: Sequence[Any]) -> Column:
     known = [v for v in values if not is_missing(v)]
     numeric = bool(known) and all(is_number(v) for v in known)
     write = _writer(name, known) if numeric else _word
-    return Column(name, [DASH if is_missing(v) else write(v) for v in values], numeric)
+    return Column(name, [DASH if is_missing(v) else write(v) for v in values], numeric or _written(known))
+
+
+def _written(values: Sequence[Any]) -> bool:
+    """Whether cells are counts that were written out, some of them left out: they stand below each other like numbers."""
+    texts = [str(value) for value in values]
+    return any("," in text or "%" in text for text in texts) and all(WRITTEN.fullmatch(text) for text in texts)
 
 
 def _with_intervals(columns: Sequence[Column]) -> list[Column]:
@@ -186,7 +195,8 @@ def _writer(name: str, values: Sequence[Any]) -> Callable[[Any], str]:
     if name in P_VALUES or name.startswith("p, "):
         return lambda v: format_p(float(v))
     decimals = _decimals([float(v) for v in values])
-    return lambda v: _number(float(v), decimals)
+    comma = "," * any(abs(float(v)) >= 10_000 for v in values if math.isfinite(v))
+    return lambda v: _number(float(v), decimals, comma)
 
 
 def _decimals(values: Sequence[float]) -> int:
@@ -197,12 +207,12 @@ def _decimals(values: Sequence[float]) -> int:
     return int(np.clip(max(3 - math.floor(math.log10(size.max())), 1 - math.floor(math.log10(size.min()))), 0, 6))
 
 
-def _number(value: float, decimals: int) -> str:
+def _number(value: float, decimals: int, comma: str) -> str:
     if math.isinf(value):
         return "inf" if value > 0 else "-inf"
     if value != 0 and round(value, decimals) == 0:
         return f"{value:.1e}"
-    return f"{value:,.{decimals}f}" if abs(value) >= 10_000 else f"{value:.{decimals}f}"
+    return f"{value:{comma}.{decimals}f}"
 
 
 def _word(value: Any) -> str:

@@ -10,6 +10,7 @@ import typer
 
 from swedge.cli.app import Json, Quiet, Seed, app, say
 from swedge.cli.planning import LOCK, LockFile, files_of, locked_beside
+from swedge.errors import counted
 
 if TYPE_CHECKING:
     from swedge.plan import Report
@@ -82,19 +83,19 @@ def run(
       swedge run plan.lock.json --data children=children.csv --data panel=panel.csv --out results
     """  # noqa: D301  # \b keeps line breaks in the help
     from swedge.plan.frames import gather
-    from swedge.plan.run import run_plan
 
     locked = locked_beside(lock)
     tables = gather(locked.plan, {} if data is None else files_of(data), lock.parent)
     progress = None if not (quiet or json) else False
-    report = run_plan(locked, tables, progress=progress, release=not internal, only=tuple(only or ()))
+    report = locked.run(tables, progress=progress, release=not internal, only=tuple(only or ()))
     _tell(report, report.save_results(out, overwrite=replace), json)
 
 
 def _tell(report: Report, path: Path, json: bool) -> None:
     failed = len(report.failures)
     counts = {"rows": len(report.rows), "failed": failed, "deviations": len(report.deviations)}
-    text = [report.summary(), "", f"{len(report.rows)} rows, {failed} failed, {len(report.deviations)} deviations. Written: {path}"]
+    rows, odd = counted(len(report.rows), "row", "rows"), counted(len(report.deviations), "deviation", "deviations")
+    text = [report.summary(), "", f"{rows}, {failed:,} failed, {odd}. Written: {path}"]
     say({"written": str(path), "plan_sha256": report.sha256, **counts}, "\n".join(text), json)
     if failed:
         raise typer.Exit(LOST)

@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 
 PLAN, LOCK, CHILDREN = "plan.toml", "plan.lock.json", "children.csv"
 
+DEALT = (
+    "The dates of go_live were dealt out anew among the clusters that may share them. If the dates of the plan were carried out as they"
+    " stand, write carried_out = true below [allocation], and take this record away."
+)
+
 PlanFile = Annotated[Path, typer.Argument(help="The plan.", dir_okay=False, metavar="PLAN")]
 LockFile = Annotated[Path, typer.Argument(help="The locked plan.", dir_okay=False, metavar="LOCK")]
 
@@ -89,6 +94,7 @@ def check(
     from swedge.plan.buildable import check_trials
     from swedge.plan.deviations import registered_fits
     from swedge.plan.frames import check_frames, gather
+    from swedge.plan.power import few_reps
 
     read = Plan.from_toml(plan)
     if data:
@@ -96,7 +102,8 @@ def check(
         check_frames(read, frames)
         if read.allocation is not None:
             check_trials(read, frames)
-    facts = _facts(read) | {"registered_fits_and_tests": len(registered_fits(read)), "data": "agrees" if data else "not looked at"}
+    facts = _facts(read) | {"warnings": few_reps(read), "registered_fits_and_tests": len(registered_fits(read))}
+    facts |= {"data": "agrees" if data else "not looked at"}
     say(facts, "\n".join([f"{plan}: no error", *_lines(facts)]), json)
 
 
@@ -110,12 +117,13 @@ def _facts(plan: Plan) -> dict[str, Any]:
 
 
 def _lines(facts: Mapping[str, Any]) -> list[str]:
-    width = max(map(len, facts))
-    return [f"  {name.replace('_', ' ').ljust(width)}  {_plain(value)}" for name, value in facts.items()]
+    width, never = max(map(len, facts)), " (above alpha: a randomisation test of the whole design can never reject)"
+    marked = {"smallest_p": never if facts["smallest_p"] > facts["alpha"] else ""}
+    return [f"  {name.replace('_', ' ').ljust(width)}  {_plain(value)}{marked.get(name, '')}" for name, value in facts.items()]
 
 
 def _plain(value: Any) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list) else f"{value:.4g}" if isinstance(value, float) else str(value)
+    return ", ".join(map(str, value)) or "none" if isinstance(value, list) else f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def files_of(data: list[str]) -> Any:
@@ -154,7 +162,14 @@ def randomise(
     calendar = allocation.calendar()
     rows = [(str(row.cluster), str(row.go_live).removesuffix(" 00:00:00")) for row in calendar.itertuples(index=False)]
     facts = {"record": str(target), "seed": seed, "permitted": read.design.count(), "go_live": dict(rows)}
-    say(facts, "\n".join([*(f"{day}  {name}" for name, day in rows), f"One of {read.design.count():,}. Record: {target}"]), json)
+    anew = [DEALT] if not read.allocation_rule.sequences and _kind(plan) == "dates" else []
+    text = [*(f"{day}  {name}" for name, day in rows), *anew, f"One of {read.design.count():,}. Record: {target}"]
+    say(facts | {"warnings": anew}, "\n".join(text), json)
+
+
+def _kind(plan: Path) -> str:
+    """The kind of design of a plan that was read before."""
+    return str(tomllib.loads(plan.read_text("utf-8"))["design"]["kind"])
 
 
 @app.command()
@@ -190,17 +205,18 @@ def power(
 ) -> None:
     """Power of the registered analyses, by every case that the plan lists, from the same objects that will be run.
 
+    Names are those of the plan, with their labels below the table. --json has further columns, such as degrees of freedom.
+
     \b
     Examples:
       swedge power
       swedge power plan.toml --json
     """  # noqa: D301  # \b keeps line breaks in the help
-    from swedge._present.tables import text_table
+    from swedge.plan.documents.power import power_text
     from swedge.plan.power import plan_power
 
     found = plan_power(either(plan), progress=False if quiet or json else None)
-    table = found.tidy()
-    typer.echo(table.to_json(orient="records", indent=2) if json else text_table(table))
+    typer.echo(found.tidy().to_json(orient="records", indent=2) if json else power_text(found))
 
 
 def either(path: Path) -> Plan:
@@ -220,8 +236,6 @@ def load(path: Path) -> LockedPlan:
     """
     from swedge.plan import Plan
 
-    if not path.is_file():
-        raise PlanError(f"There is no lock {path}. Lock a plan with `swedge lock`, or name the lock's file.")
     return Plan.load(path)
 
 

@@ -169,11 +169,12 @@ def few_clusters(trial: Trial, correlation: Correlation) -> list[str]:
     if "cluster_period" not in structure.effects:
         return [
             f"With {count} clusters this test holds its size only if all clusters share one secular trend exactly: see"
-            " swedge.studies.size_table, where it rejects a true null in 9 to 27% of Family Safeguarding trials with"
-            " cluster-by-period noise."
+            " swedge.studies.size_table, where it rejects a true null in 9 to 27% of simulated trials like Family Safeguarding"
+            " (5 clusters) with cluster-by-period noise."
         ]
     return [
-        f"With {count} clusters the variances of random effects come out too small: in Family Safeguarding trials (5 clusters, noise of"
-        " 0, .1 and .2 between cluster-periods) this model's z test rejects a true null in 6, 9 and 11%, with between-within df in 4, 7 and"
-        " 9% (its likelihood ratio in 4, 6 and 8%), with clusters minus 2 df in 0, 1 and 1%. ParametricBootstrapTest holds 5%."
+        f"With {count} clusters the variances of random effects come out too small: in simulated trials like Family Safeguarding (5"
+        " clusters, noise of 0, .1 and .2 between cluster-periods) this model's z test rejects a true null in 6, 9 and 11%, with"
+        " between-within df in 4, 7 and 9% (its likelihood ratio in 4, 6 and 8%), with clusters minus 2 df in 0, 1 and 1%."
+        " ParametricBootstrapTest holds 5%."
     ]

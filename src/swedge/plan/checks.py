@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from swedge.design.validation import seed_number
 from swedge.errors import DataError, DesignError, listing, nearest
 from swedge.inference.multiplicity import METHODS
-from swedge.plan.checks_outcomes import check_outcomes
+from swedge.plan.checks_outcomes import check_agreed, check_outcomes
 from swedge.plan.fault import Fault
 from swedge.plan.safe_paths import is_device
 from swedge.trial.formula import parse
@@ -211,6 +211,7 @@ def _formulas(plan: Plan) -> None:
             raise Fault(path, str(error)) from None
         _declared(plan, [text for kind, text in tokens if kind != "operator"], outcome, path)
         _categories(plan, [text for kind, text in tokens if kind == "name"], path)
+        _straight(plan, [text for kind, text in tokens if kind == "category"], path)
 
 
 def _written(plan: Plan) -> Iterator[tuple[tuple[str, ...], str, Outcome | None]]:
@@ -224,10 +225,8 @@ def _written(plan: Plan) -> Iterator[tuple[tuple[str, ...], str, Outcome | None]
 
 def _declared(plan: Plan, used: Iterable[str], outcome: Outcome | None, path: tuple[str, ...]) -> None:
     """Where columns were agreed, a formula may only use those."""
-    known = plan.names["columns"]
     for name in used:
-        if known and name not in known:
-            raise Fault(path, f"{name!r} is none of the agreed columns.{nearest(name, known)} Add [columns.{name}], or correct the name.")
+        check_agreed(plan.names["columns"], name, path)
         if outcome is not None and name == outcome.column:
             raise Fault(path, f"{name!r} is the outcome itself, so it cannot be its own covariate. Take it out.")
 
@@ -239,7 +238,16 @@ def _categories(plan: Plan, bare: Sequence[str], path: tuple[str, ...]) -> None:
             raise Fault(path, f"{column.name!r} is a category with numbers as levels. Write C({column.name}), or declare it a number.")
 
 
+def _straight(plan: Plan, factors: Sequence[str], path: tuple[str, ...]) -> None:
+    """A number in C() would have a level for every value."""
+    for column in plan.columns:
+        if column.name in factors and column.holds == "number":
+            told = f"{column.name!r} holds numbers, and C() would make each value a level of its own."
+            raise Fault(path, f'{told} Write {column.name}, or declare it with holds = "category".')
+
+
 def _gaps(plan: Plan) -> None:
+    _foretelling(plan)
     for analysis in plan.analyses:
         path = ("analyses", analysis.name, "missing")
         rule = analysis.missing or plan.missing.rule
@@ -252,6 +260,12 @@ def _gaps(plan: Plan) -> None:
                 path, "Tests have no pooled version over imputed sets. Run the tests in an analysis of complete cases, or leave them out."
             )
         _imputable(plan, analysis, rule, path)
+
+
+def _foretelling(plan: Plan) -> None:
+    imputation = plan.missing.imputation
+    for name in () if imputation is None else imputation.auxiliary:
+        check_agreed(plan.names["columns"], name, ("missing", "imputation", "auxiliary"))
 
 
 def _imputable(plan: Plan, analysis: Analysis, rule: str, path: tuple[str, ...]) -> None:

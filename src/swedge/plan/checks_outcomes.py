@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from swedge.errors import listing
+from swedge.errors import listing, nearest
 from swedge.plan.fault import Fault
 from swedge.plan.simulated_outcomes import mean_range
 from swedge.plan.specs import Analysis, Column, Condition, Outcome, PowerByFormula, Value
@@ -26,7 +26,19 @@ def check_outcomes(plan: Plan) -> None:
     _possible(plan)
     _baselines(plan)
     for path, condition in _conditions(plan):
+        check_agreed(plan.names["columns"], condition.column, (*path, "column"))
         _can_be_met(plan, path, condition)
+
+
+def check_agreed(agreed: Sequence[str], name: str, path: tuple[str, ...]) -> None:
+    """Refuse a column that is not agreed, where any are.
+
+    Raises
+    ------
+    Fault
+    """
+    if agreed and name not in agreed:
+        raise Fault(path, f"{name!r} is none of the agreed columns.{nearest(name, agreed)} Add [columns.{name}], or correct the name.")
 
 
 def check_analysed(outcomes: Sequence[Outcome], analyses: Sequence[Analysis]) -> None:

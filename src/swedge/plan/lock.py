@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
@@ -197,7 +197,7 @@ class LockedPlan:
 
         return rehearse(self, frames, seed, progress, release)
 
-    def run(self, frames: Frames, *, progress: bool | None = None, release: bool = True) -> Report:
+    def run(self, frames: Frames, *, progress: bool | None = None, release: bool = True, only: Sequence[str] = ()) -> Report:
         """Every analysis of the plan, on the data.
 
         Parameters
@@ -207,6 +207,8 @@ class LockedPlan:
             A progress bar; None shows one only when standard error is a terminal.
         release : bool
             Whether counts of 1 to 5 are suppressed in what the report holds.
+        only : sequence of str
+            Names of analyses to run; the others are listed as deviations. None means all.
 
         Returns
         -------
@@ -216,11 +218,12 @@ class LockedPlan:
         Raises
         ------
         DataError
-            If the data are not those of the plan: columns, clusters or levels differ.
+            If the data are not those of the plan: columns, clusters or levels differ; or `only` names an analysis that the plan does not
+            have.
         """
         from swedge.plan.run import run_plan
 
-        return run_plan(self, frames, progress=progress, release=release)
+        return run_plan(self, frames, progress=progress, release=release, only=only)
 
 
 def _stated(content: Mapping[str, Any]) -> dict[str, Any]:
@@ -266,9 +269,13 @@ def load_lock(path: str | PathLike[str]) -> LockedPlan:
     Raises
     ------
     PlanError
-        Naming what differs.
+        If there is no such file, or it is not as it was written, naming what differs.
     """
     file = Path(path)
+    if not file.is_file():
+        raise PlanError(f"There is no lock {file}. Lock a plan with `swedge lock`, or name the lock's file.")
+    if file.suffix == ".toml":
+        raise PlanError(f"{file} is a plan as it was written, and no lock. Lock it with `swedge lock`, and name what that writes.")
     data = file.read_bytes()
     content = record.only(record.parse(data, file), KEYS, f"top level ({file.name})")
     _check_format(content, file)

@@ -134,7 +134,7 @@ class Plan:
         Raises
         ------
         PlanError
-            If it was edited after it was locked, naming what differs.
+            If there is no such file, or it was edited after it was locked, naming what differs.
         """
         from swedge.plan.lock import load_lock
 

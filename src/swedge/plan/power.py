@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from swedge.errors import DesignError, SwedgeError
+from swedge.errors import DesignError, SwedgeError, counted
 from swedge.plan.plan import Plan
 from swedge.plan.specs import PowerByFormula, PowerBySimulation
 from swedge.power import AnalyticPower, SimulatedPower, analytic_power, detectable_effect, simulate_power
@@ -41,6 +41,10 @@ COLUMNS = (
     "n_failed",
     "power_if_failures_reject",
 )
+
+
+FEW = 100
+"""Fewer simulated trials than these give no power worth registering."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,6 +132,16 @@ class PlannedPower:
         from swedge.plan.documents.power import draw_power
 
         return draw_power(self, ax)
+
+
+def few_reps(plan: Plan) -> list[str]:
+    """Simulated cases with too few trials, each with the Monte Carlo standard error that its power would have."""
+    few = [case for case in plan.power if isinstance(case, PowerBySimulation) and case.reps < FEW]
+    return [
+        f"power.{case.name} simulates {counted(case.reps, 'trial', 'trials')}: a power near 50% would have a Monte Carlo standard error of"
+        f" {np.sqrt(0.25 / case.reps):.3f}; take reps = 2000"
+        for case in few
+    ]
 
 
 def plan_power(plan: Plan, progress: bool | None = None) -> PlannedPower:

@@ -41,6 +41,7 @@ ROWS = (
 )
 FLOW = ("outcome", "population", "cluster", "stage", "rows", "suppressed")
 CELLS = ("outcome", "population", "cluster", "period", "treatment", "n", "mean", "suppressed")
+BASELINE = ("population", "variable", "level", "condition", "n", "share", "mean", "sd", "missing", "suppressed")
 NOTES = (*KEY, "kind", "text")
 REFERENCE = (*KEY, "statistic")
 ADJUSTED = ("outcome", "p_value", "p_adjusted", "method", "message")
@@ -51,6 +52,7 @@ TABLES = {
     "deviations": DEVIATIONS,
     "flow": FLOW,
     "cells": CELLS,
+    "baseline": BASELINE,
     "notes": NOTES,
     "reference": REFERENCE,
 }
@@ -79,6 +81,9 @@ class Report:
         Rows left after each step: ``outcome, population, cluster, stage, rows, suppressed``.
     cells : DataFrame
         ``outcome, population, cluster, period, treatment, n, mean, suppressed``.
+    baseline : DataFrame
+        Covariates of the primary outcome's rows, by population and condition: ``population, variable, level, condition, n, share, mean, sd,
+        missing, suppressed``. The variable of the rows themselves is empty, and so is the level of a number.
     notes : DataFrame
         Notes and sentences of methods of each fit and test: the key of `rows`, then ``kind, text``.
     reference : DataFrame
@@ -99,6 +104,7 @@ class Report:
     deviations: pd.DataFrame
     flow: pd.DataFrame
     cells: pd.DataFrame
+    baseline: pd.DataFrame
     notes: pd.DataFrame
     reference: pd.DataFrame
     versions: dict[str, str]
@@ -145,7 +151,7 @@ class Report:
         if not self.release:
             return replace(self, flow=self.flow.assign(rows=pd.to_numeric(self.flow["rows"]).astype(float), suppressed=False))
         flow = flow_for_release(self.flow)
-        rows = in_sentences(self.rows, "message").assign(n=sizes_for_release(self.rows, flow))
+        rows = in_sentences(self.rows, "message").assign(n=sizes_for_release(self.rows, flow, self._described()))
         return replace(
             self,
             flow=flow,
@@ -154,6 +160,14 @@ class Report:
             deviations=in_sentences(self.deviations, "run"),
             notes=notes_for_release(self.notes, rows, KEY),
         )
+
+    def _described(self) -> dict[str, list[float]]:
+        """Rows that the baseline table tells of the primary outcome, in each population."""
+        from swedge.plan.documents.naming import primary_of
+
+        sizes = self.baseline[self.baseline["variable"] == ""].groupby("population", sort=False)["n"]
+        told = [float(n.sum()) for _, n in sizes if n.notna().all()]
+        return {primary_of(self.locked.plan).name: told}
 
     def save(self, folder: str | PathLike[str], overwrite: bool = False) -> Path:
         """Write results, tables, figures and documents into a folder: all of it, or nothing.

@@ -15,13 +15,15 @@ from swedge.errors import DataError, SwedgeError, listing, nearest
 from swedge.estimate import COLUMNS, Estimate, TestResult
 from swedge.inference import MaxT, multiplicity
 from swedge.inference.release import small
+from swedge.plan.baseline import EXISTS, baseline_of
 from swedge.plan.deviations import deviations_of
+from swedge.plan.documents.naming import primary_of
 from swedge.plan.frames import Frames, check_frames, fingerprint, gather
 from swedge.plan.lock import LockedPlan
 from swedge.plan.plan import Plan
-from swedge.plan.report import ADJUSTED, CELLS, FLOW, KEY, NOTES, REFERENCE, ROWS, Report
+from swedge.plan.report import ADJUSTED, BASELINE, CELLS, FLOW, KEY, NOTES, REFERENCE, ROWS, Report
 from swedge.plan.specs import Multiplicity, PlannedEstimator
-from swedge.plan.suppression import cells_for_release, flow_for_release
+from swedge.plan.suppression import baseline_beside_cells, baseline_for_release, cells_for_release, flow_for_release
 from swedge.plan.trials import IMPUTED, Sample, samples
 from swedge.plan.versions import versions_of
 from swedge.trial import Trial
@@ -40,6 +42,7 @@ class _Found:
     reference: list[dict[str, Any]] = field(default_factory=list)
     cells: list[pd.DataFrame] = field(default_factory=list)
     flow: list[pd.DataFrame] = field(default_factory=list)
+    baseline: list[dict[str, Any]] = field(default_factory=list)
 
 
 def run_plan(
@@ -158,7 +161,7 @@ def _lost(key: dict[str, str], error: Exception) -> dict[str, Any]:
 
 
 def _fit_rows(key: dict[str, str], sample: Sample, fit: Estimate) -> list[dict[str, Any]]:
-    size = {"n": _size(sample), "clusters": len(sample.clusters)}
+    size = {"n": _size(sample), "clusters": float(len(sample.clusters))}
     rows = fit.tidy()[list(COLUMNS)].to_dict("records")
     return [{**key, **{str(name): value for name, value in row.items()}, "scale": fit.scale, "level": fit.level, **size} for row in rows]
 
@@ -183,7 +186,10 @@ def _notes(key: dict[str, str], notes: Sequence[str], methods: str) -> list[dict
 
 
 def _describe(plan: Plan, tables: Mapping[str, pd.DataFrame], found: _Found) -> None:
-    """Flow of rows, and cells, of every outcome and population that an analysis reads: by the first that does."""
+    """Flow of rows, and cells, of every outcome and population that an analysis reads: by the first that does.
+
+    Covariates by condition are those of the primary outcome.
+    """
     seen: set[tuple[str, str]] = set()
     for analysis in plan.analyses:
         for sample in samples(plan, tables, analysis):
@@ -192,6 +198,8 @@ def _describe(plan: Plan, tables: Mapping[str, pd.DataFrame], found: _Found) -> 
                 seen.add(key)
                 found.flow.append(_named(sample, _flow(sample)))
                 found.cells.append(_named(sample, _cells(sample)))
+                if sample.outcome == primary_of(plan):
+                    found.baseline += [{"population": sample.population.name, **record} for record in baseline_of(sample)]
 
 
 def _flow(sample: Sample) -> pd.DataFrame:
@@ -224,6 +232,7 @@ def _cells(sample: Sample) -> pd.DataFrame:
         "mean": mean.ravel(),
         "suppressed": False,
         "small": (small(trial) & people).ravel(),
+        "described": sample.outcome == primary_of(sample.plan),
         "events": (trial.n * mean if trial.family in ("binomial", "poisson") else np.full_like(mean, np.nan)).ravel(),
     }
     return pd.DataFrame(columns)
@@ -240,14 +249,19 @@ def _report(
 ) -> Report:
     rows = pd.DataFrame(found.rows).reindex(columns=list(ROWS))
     versions = versions_of()
-    flow, cells = _together(found.flow, FLOW), _together(found.cells, (*CELLS, "small", "events"))
+    flow, cells = _together(found.flow, FLOW), _together(found.cells, (*CELLS, "small", "events", "described"))
+    baseline = pd.DataFrame(found.baseline, columns=list(BASELINE)).astype({"n": float, "missing": float})
+    if release:
+        cells = cells_for_release(cells, flow_for_release(flow))
+        baseline = _baseline_for_release(plan, baseline, flow, cells)
     return Report(
         locked=locked,
         rows=rows,
         adjusted=_adjusted(plan, tables, rows),
         deviations=deviations_of(locked, rows, versions, only),
         flow=flow,
-        cells=(cells_for_release(cells, flow_for_release(flow)) if release else cells)[list(CELLS)],
+        cells=cells[list(CELLS)],
+        baseline=baseline,
         notes=pd.DataFrame(found.notes, columns=list(NOTES)),
         reference=_reference(found, purpose),
         versions=versions,
@@ -255,6 +269,15 @@ def _report(
         purpose=purpose,
         release=release,
     ).released()
+
+
+def _baseline_for_release(plan: Plan, baseline: pd.DataFrame, flow: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
+    """Covariates by condition beside the flow and the cells of the same rows, none of which may give a small count away."""
+    name, clusters = primary_of(plan).name, plan.design.clusters
+    steps, cells = (frame[(frame["outcome"] == name) & frame["cluster"].isin(clusters)] for frame in (flow_for_release(flow), cells))
+    totals = steps[steps["stage"] == EXISTS].groupby("population")["rows"].sum(min_count=1, skipna=False)
+    told = {str(population): float(total) for population, total in totals.items()}
+    return baseline_beside_cells(baseline_for_release(baseline, told), cells)
 
 
 def _reference(found: _Found, purpose: str) -> pd.DataFrame:

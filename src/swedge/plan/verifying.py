@@ -14,6 +14,7 @@ from swedge.plan.lock import LockedPlan, load_lock
 from swedge.plan.report import Report
 
 MANIFEST = "manifest.json"
+TAKEN = "a lock (plan.lock.json), the record of an allocation (allocation.json) or a folder of results"
 
 
 def verified(path: Path, sha256: str | None = None) -> dict[str, str]:
@@ -33,13 +34,15 @@ def verified(path: Path, sha256: str | None = None) -> dict[str, str]:
     """
     if path.is_dir():
         return _folder(path, sha256)
+    if path.suffix != ".json":
+        raise PlanError(f"{path} is nothing that can be verified. Name {TAKEN}.")
     content = record.parse(path.read_bytes(), path)
     kind = content.get("format") if isinstance(content, dict) else None
     if kind == ALLOCATION:
         return _allocation(path)
     if kind == LOCKED:
         return _lock(load_lock(path), path, sha256)
-    raise PlanError(f"{path} is no record of an allocation, no lock and no folder of results (format {kind!r:.60}). Name one of these.")
+    raise PlanError(f"{path} is nothing that can be verified (format {kind!r:.60}). Name {TAKEN}.")
 
 
 def _allocation(path: Path) -> dict[str, str]:
@@ -52,7 +55,7 @@ def _allocation(path: Path) -> dict[str, str]:
 def _lock(locked: LockedPlan, path: Path, sha256: str | None) -> dict[str, str]:
     if sha256 is not None and sha256.strip().lower() != locked.sha256:
         raise PlanError(f"{path} has the SHA-256 {locked.sha256}, and {sha256} was registered. It is another plan, or an amended one.")
-    amended = f", {len(locked.amendments)} amendments" if locked.amendments else ""
+    amended = f", {counted(len(locked.amendments), 'amendment', 'amendments')}" if locked.amendments else ""
     return {"file": str(path), "says": f"lock verified{amended}, SHA-256 {locked.sha256}", "sha256": locked.sha256}
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 from swedge._present.report import Section, Table
 from swedge._present.tables import format_p, percent
 from swedge.errors import counted
+from swedge.estimators import MarginalEffect
 from swedge.plan.documents.answers import OPEN, PLANNED, WRITTEN
 from swedge.plan.documents.prose import joined, sentence
 from swedge.plan.documents.sap_analysis import MEASURES, missing_in_words
@@ -40,6 +41,10 @@ class Ran(Protocol):
     @property
     def cells(self) -> pd.DataFrame:
         """Cells analysed: ``outcome, population, cluster, period, treatment, n, mean``."""
+
+    @property
+    def baseline(self) -> pd.DataFrame:
+        """Covariates by condition: ``population, variable, condition, n`` among its columns."""
 
     @property
     def deviations(self) -> pd.DataFrame:
@@ -136,7 +141,7 @@ def consort_sections(plan: Plan, report: Ran | None = None) -> list[Section]:
 
 
 def _answered(entry: Entry, plan: Plan, report: Ran | None) -> tuple[str, str]:
-    found = FOUND[entry.number](report) if report is not None and entry.number in FOUND else ""
+    found = FOUND[entry.number](plan, report) if report is not None and entry.number in FOUND else ""
     written = [sentence(plan.text(key)) for key in entry.keys if plan.text(key)]
     fact = KNOWN[entry.number](plan) if entry.number in KNOWN else ""
     said = " ".join(part for part in (*written, fact, found) if part)
@@ -201,7 +206,7 @@ def _dates(plan: Plan) -> str:
     return f"Go-live as allocated: {steps}. Departures from these dates are for a person to state."
 
 
-def _deviations(report: Ran) -> str:
+def _deviations(_: Plan, report: Ran) -> str:
     found = len(report.deviations)
     return (
         f"The report lists {counted(found, 'deviation', 'deviations')} from the registered analysis. Other changes"
@@ -209,7 +214,7 @@ def _deviations(report: Ran) -> str:
     )
 
 
-def _flow(report: Ran) -> str:
+def _flow(_: Plan, report: Ran) -> str:
     if report.flow.empty:
         return ""
     clusters, steps = report.flow["cluster"].nunique(), report.flow["stage"].nunique()
@@ -219,7 +224,12 @@ def _flow(report: Ran) -> str:
     )
 
 
-def _analysed(report: Ran) -> str:
+def _baseline(_: Plan, report: Ran) -> str:
+    told = report.baseline["variable"].replace("", None).nunique()
+    return f"The report has a table of {counted(told, 'covariate', 'covariates')} by condition." if told else ""
+
+
+def _analysed(_: Plan, report: Ran) -> str:
     if report.cells.empty:
         return ""
     return (
@@ -228,7 +238,7 @@ def _analysed(report: Ran) -> str:
     )
 
 
-def _results(report: Ran) -> str:
+def _results(_: Plan, report: Ran) -> str:
     if report.rows.empty:
         return ""
     rows = report.rows
@@ -239,7 +249,19 @@ def _results(report: Ran) -> str:
     )
 
 
-def _ancillary(report: Ran) -> str:
+def _binary(plan: Plan, report: Ran) -> str:
+    """Absolute effects of binary primary outcomes: estimated on the scale of risks, or by standardisation."""
+    binary = [o.name for o in plan.outcomes if o.role == "primary" and o.family == "binomial"]
+    averaged = [entry.name for entry in plan.estimators if isinstance(entry.estimator, MarginalEffect)]
+    rows = report.rows[report.rows["outcome"].isin(binary) & (report.rows["status"] != "failed") & (report.rows["test"] == "")]
+    if rows.empty:
+        return ""
+    found = rows[(rows["scale"] == "identity") | rows["method"].isin(averaged)]
+    named = dict.fromkeys(plan.estimator(name).label for name in found["method"] if name in plan.names["estimators"])
+    return f"{joined(named)}: in the results tables, beside the relative effects." if named else ""
+
+
+def _ancillary(_: Plan, report: Ran) -> str:
     rows = report.rows
     if rows.empty or "part" not in rows.columns:
         return ""
@@ -260,10 +282,12 @@ KNOWN: dict[str, Callable[[Plan], str]] = {
     "12b": _further,
     "14a": _dates,
 }
-FOUND: dict[str, Callable[[Any], str]] = {
+FOUND: dict[str, Callable[[Plan, Any], str]] = {
     "3b": _deviations,
     "13a": _flow,
+    "15": _baseline,
     "16": _analysed,
     "17a": _results,
+    "17b": _binary,
     "18": _ancillary,
 }

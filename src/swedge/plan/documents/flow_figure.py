@@ -174,6 +174,18 @@ def _total(total: float, whole: bool) -> float | str:
     return total if whole else SUPPRESSED
 
 
-def _as_one(cells: list[float | str]) -> list[float | str]:
-    """Numbers; beside words, numbers as words."""
-    return [cell if isinstance(cell, str) else f"{cell:,.0f}" for cell in cells] if SUPPRESSED in cells else cells
+def _as_one(cells: list[float | str]) -> list[str]:
+    """Numbers as words, which are alike in all columns of the table."""
+    return [cell if isinstance(cell, str) else f"{cell:,.0f}" for cell in cells]
+
+
+def counted_rows(report: Report) -> str:
+    """Which rows of the file the flow counts, in a sentence."""
+    beside = report.locked.plan.comparators
+    held = set(report.flow["cluster"]) & set(beside.clusters if beside is not None else ())
+    others = f" of {counted(len(beside.clusters), 'comparator', 'comparators')} and" if beside is not None and not held else ""
+    with_them = " and of the comparators that stand beside them" if held else ""
+    return (
+        f"The flow counts rows of the randomised clusters that hold the outcome{with_them}. Other rows of the file, those{others} of"
+        " clusters left out, are not counted at any step."
+    )

@@ -69,7 +69,7 @@ def table_files(report: Report) -> Files:
     """The report's tables as CSV with every digit: what can be written without any document."""
     results = _released(report, report.rows)
     results["n"] = [tables.shown_count(report, n) for n in results["n"]]
-    others = ("adjusted", "deviations", "flow", "cells")
+    others = ("adjusted", "deviations", "flow", "baseline", "cells")
     frames = {"results": results, **{name: _released(report, getattr(report, name)) for name in others}}
     frames |= {stem: of(results, outcome=outcome) for outcome, stem in _stems(report).items()}
     return {f"tables/{name}.csv": csv_file(_with_purpose(frame, report), report.sha256) for name, frame in frames.items()}

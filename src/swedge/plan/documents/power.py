@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from swedge._present.escape import one_line
 from swedge._present.report import Block, Caution, Picture, Points, Section, Table
-from swedge._present.tables import format_p, percent
-from swedge.plan.documents.naming import drawn, label_in
-from swedge.plan.documents.prose import number
+from swedge._present.tables import format_p, percent, text_table
+from swedge.plan.documents.naming import OWN_TEST, drawn, label_in
+from swedge.plan.documents.prose import BY_FORMULA, number, with_method
 from swedge.plan.documents.sap_design import design_in_words, lot_in_words, offer, power_case
 from swedge.plan.documents.words import smallest_p
 from swedge.plan.plan import Plan
@@ -20,11 +21,14 @@ from swedge.plan.power import WANTED, FormulaPower, PlannedPower, SimulationPowe
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-BY_FORMULA = (
+FORMULAS = (
     "The formula gives the power of the Wald test of an effect estimated by generalised least squares at"
     " the assumed correlation. No analysis with"
     " few clusters has quite this power: compare the simulation of the analyses that will be run."
 )
+SHOWN = ("case", "estimator", "test", "effect", "power", "mcse", "n_failed", "detectable")
+"""Columns that a terminal has room for."""
+
 NONE = "[To be written: no power calculation is registered; add one under power.<name>, or say in text.sample_size how the size came about]"
 
 
@@ -52,7 +56,7 @@ def _results(plan: Plan, power: PlannedPower) -> Iterator[Block]:
     yield Table(power_table(plan, power), f"Power of two-sided tests at the {percent(plan.alpha)} level. A failed fit does not reject.")
     yield Picture.of(power.plot(), _alt(power), "Power by case and analysis; whiskers are 1.96 Monte Carlo standard errors.")
     if any(isinstance(case, FormulaPower) for case in power.cases):
-        yield Caution(BY_FORMULA)
+        yield Caution(FORMULAS)
     yield from _bounded(plan, power)
 
 
@@ -92,7 +96,7 @@ def _formula_in_words(plan: Plan, case: FormulaPower) -> str:
     found = f"no effect within the outcome's range has a power of {percent(WANTED)}" if np.isnan(case.detectable) else found
     where = "under the allocation on record" if plan.allocation is not None else "with sequences in the design's order"
     return (
-        f"{case.case.label}, by formula: power {power.power:.3f} for an effect of {number(power.effect)} (standard"
+        f"{with_method(case.case.label)}: power {power.power:.3f} for an effect of {number(power.effect)} (standard"
         f" error {power.std_error:.4g}, {df},"
         f" {where}); {found}."
     )
@@ -107,7 +111,7 @@ def power_table(plan: Plan, power: PlannedPower) -> pd.DataFrame:
     """Power, its Monte Carlo error and failed fits, with the plan's labels."""
     labels = {case.case.name: case.case.label for case in power.cases}
     rows = power.tidy()
-    methods = ["by formula" if pd.isna(e) else _method(plan, e, t) for e, t in zip(rows["estimator"], rows["test"], strict=True)]
+    methods = [BY_FORMULA if pd.isna(e) else _method(plan, e, t) for e, t in zip(rows["estimator"], rows["test"], strict=True)]
     columns = {
         "power": "power",
         "mcse": "Monte Carlo SE",
@@ -122,11 +126,32 @@ def power_table(plan: Plan, power: PlannedPower) -> pd.DataFrame:
     return shown
 
 
+def power_text(power: PlannedPower) -> str:
+    """Power in a terminal: the main columns, and below them what the plan's names stand for."""
+    if not power.cases:
+        return "No power case is registered. Add one under [power.NAME] in the plan."
+    rows = power.tidy()[list(SHOWN)].dropna(axis=1, how="all")
+    rows = rows.assign(test=rows["test"].replace("", OWN_TEST)) if "test" in rows else rows
+    named = _labels_in(power)
+    width = max(map(len, named))
+    return "\n".join([text_table(rows), "", *(f"{name.ljust(width)}  {label}" for name, label in named.items())])
+
+
+def _labels_in(power: PlannedPower) -> dict[str, str]:
+    """Names of the cases, and of the estimators and tests that they simulate, with their labels."""
+    found = {case.case.name: one_line(case.case.label) for case in power.cases}
+    simulated = [case.case for case in power.cases if isinstance(case, SimulationPower)]
+    for part in ("estimators", "tests"):
+        found |= {name: label_in(power.plan, part, name) for case in simulated for name in getattr(case, part)}
+    return found
+
+
 def draw_power(power: PlannedPower, ax: Axes | None = None) -> Axes:
     """Dots with whiskers, a row a case and method."""
     from swedge._present.power import draw_power_dots
 
     rows = power_table(power.plan, power)
-    names = [drawn(f"{case}: {analysis}", 44) for case, analysis in zip(rows["case"], rows["analysis"], strict=True)]
+    pairs = zip(rows["case"], rows["analysis"], strict=True)
+    names = [drawn(with_method(case, ": ") if analysis == BY_FORMULA else f"{case}: {analysis}", 44) for case, analysis in pairs]
     tidy = power.tidy()
     return draw_power_dots(names, tidy["power"].to_numpy(), tidy["mcse"].fillna(0.0).to_numpy(), power.plan.alpha, ax)

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 
 from swedge.plan.specs import Condition, Value
 
+BY_FORMULA = "by formula"
+
 
 def joined(items: Iterable[object], last: str = "and") -> str:
     """A list in words.
@@ -38,6 +40,15 @@ def numbers(value: object) -> str:
     if isinstance(value, Sequence) and not isinstance(value, str):
         return "; ".join(f"({numbers(entry)})" if isinstance(entry, Sequence) else numbers(entry) for entry in value)
     return number(value) if isinstance(value, int | float) else str(value)
+
+
+def with_method(label: str, before: str = ", ") -> str:
+    """The label of a power calculation with what it was made by, once.
+
+    >>> with_method("Looked after"), with_method("Looked after, by formula")
+    ('Looked after, by formula', 'Looked after, by formula')
+    """
+    return label if label.casefold().rstrip(" .)").endswith(BY_FORMULA) else f"{label}{before}{BY_FORMULA}"
 
 
 def value_in_words(value: Value) -> str:

@@ -19,7 +19,9 @@ from swedge.plan.documents.again import commands
 from swedge.plan.documents.consort import consort_sections
 from swedge.plan.documents.methods import methods_paragraph
 from swedge.plan.documents.naming import label_in, of, primary_of
-from swedge.plan.documents.results_words import bounded, in_words, what_was_done
+from swedge.plan.documents.results_words import bounded, how_to_read, in_words, what_was_done
+from swedge.plan.documents.sap_analysis import METHODS
+from swedge.plan.documents.stamped import line
 from swedge.plan.specs import Outcome
 from swedge.plan.versions import ordered
 
@@ -36,6 +38,10 @@ UNHIDDEN = (
     " the real estimate among its values: whoever has these can compute the contrast."
 )
 OWN = "The own test of an estimator is its estimate over its standard error."
+TIME = (
+    "Control and treated rows differ in calendar time by design: treated periods come later, so a difference between them may be one of"
+    " time, and is not an effect."
+)
 UNLIMITED = "inf stands for no finite limit: no effect on that side can be rejected at this level."
 
 
@@ -62,9 +68,11 @@ def report_sections(report: Report) -> list[Section]:
         _the_plan(report),
         _deviations(report),
         _flow(report),
+        *_baseline(report),
         *_primary(report),
         *_others(report, "secondary", "Secondary outcomes"),
         *_others(report, "exploratory", "Exploratory outcomes"),
+        *_other_flows(report),
         *_further(report, "sensitivity", "Sensitivity analyses"),
         *_further(report, "supplementary", "Supplementary analyses"),
         _failures(report),
@@ -93,7 +101,8 @@ def in_short(report: Report) -> Section:
     rows = [row for outcome in outcomes for row in _main(report, outcome).itertuples(index=False)]
     lead = "The first estimator of the plan's first analysis of it leads, and the others stand beside it."
     found = [lead, Points(tuple(in_words(report, row) for row in rows))] if rows else ["No analysis of a primary outcome was run."]
-    return Section("In short", (*first, what_was_done(report), *found, *bounded(report, rows)))
+    read = [how_to_read(report, rows)] if rows else []
+    return Section("In short", (*first, what_was_done(report), *read, *found, *bounded(report, rows)))
 
 
 def _main(report: Report, outcome: Outcome) -> pd.DataFrame:
@@ -103,7 +112,7 @@ def _main(report: Report, outcome: Outcome) -> pd.DataFrame:
 def _the_plan(report: Report) -> Section:
     plan = report.locked.plan
     dated = f", dated {plan.date}" if plan.date else ""
-    version = f"Version {one_line(plan.version)}{dated}, registered under the SHA-256 {report.sha256}."
+    version = f"Version {one_line(plan.version)}{dated}, registered under the SHA-256 that stands above."
     other = " This rehearsal analysed another permitted allocation." if "blinded" in report.purpose else ""
     return Section("The plan", (f"{version} Tests are two-sided at {percent(plan.alpha)}.{other}", figures.wedge_picture(report)))
 
@@ -121,17 +130,58 @@ def _deviations(report: Report) -> Section:
 
 
 def _flow(report: Report) -> Section:
+    """A diagram and a table of the primary outcome."""
+    pairs, _ = _flow_pairs(report)
+    blocks = [block for pair in pairs for block in _flow_blocks(report, *pair)]
+    told = (flow_figure.counted_rows(report), *blocks) if blocks else ("The report holds no flow of a primary outcome.",)
+    return Section("Flow of clusters and individuals", told)
+
+
+def _other_flows(report: Report) -> Iterator[Section]:
+    """After the results, so that these begin early."""
+    _, pairs = _flow_pairs(report)
+    blocks = [block for pair in pairs for block in _flow_blocks(report, *pair)]
+    if blocks:
+        yield Section("Flow of the other outcomes", (flow_figure.counted_rows(report), *blocks))
+
+
+def _flow_pairs(report: Report) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+    """Outcomes and populations: primary outcomes in the plan's first population, and all others."""
+    plan = report.locked.plan
+    pairs = list(report.flow[["outcome", "population"]].drop_duplicates().itertuples(index=False, name=None))
+    first = [pair for pair in pairs if plan.outcome(pair[0]).role == "primary" and pair[1] == plan.names["populations"][0]]
+    return first, [pair for pair in pairs if pair not in first]
+
+
+def _flow_blocks(report: Report, outcome: str, population: str) -> Iterator[Block]:
     """A diagram for primary outcomes of the trial, a table for all."""
     plan = report.locked.plan
-    blocks: list[Block] = []
-    pairs = list(report.flow[["outcome", "population"]].drop_duplicates().itertuples(index=False, name=None))
-    for outcome, population in pairs:
-        registered = plan.outcome(outcome)
-        if registered.role == "primary" and plan.source_of(registered).first_treated is None:
-            blocks.append(flow_figure.flow_picture(report, outcome, population))
-        who = f"{label_in(plan, 'outcomes', outcome)}, {label_in(plan, 'populations', population)}"
-        blocks.append(Table(flow_figure.flow_table(report, outcome, population), f"{who}: rows left after each step."))
-    return Section("Flow of clusters and individuals", tuple(blocks) or ("The report holds no flow.",))
+    registered = plan.outcome(outcome)
+    if registered.role == "primary" and plan.source_of(registered).first_treated is None:
+        yield flow_figure.flow_picture(report, outcome, population)
+    who = f"{label_in(plan, 'outcomes', outcome)}, {label_in(plan, 'populations', population)}"
+    yield Table(flow_figure.flow_table(report, outcome, population), f"{who}: rows left after each step.")
+
+
+def _baseline(report: Report) -> Iterator[Section]:
+    """Covariates by condition, where rows are individuals."""
+    populations = [name for name in report.baseline["population"].unique()]
+    frames = {name: tables.baseline_table(report, name) for name in populations}
+    who = {name: label_in(report.locked.plan, "populations", name) for name in populations}
+    caption = "Shares are of all rows of the condition."
+    shown = [Table(frame, f"{who[name]}: covariates by condition. {caption}") for name, frame in frames.items() if len(frame)]
+    if shown:
+        outcome = label_in(report.locked.plan, "outcomes", primary_of(report.locked.plan).name)
+        yield Section("Baseline", (f"Rows for which {outcome} exists, by the treatment of their cluster and period. {TIME}", *shown))
+
+
+def _crude(report: Report, outcomes: Sequence[Outcome]) -> Iterator[Block]:
+    """Events and means by condition, with the warning that they are no comparison."""
+    frame = tables.crude_table(report, [outcome.name for outcome in outcomes])
+    if len(frame):
+        alone = frame if frame["outcome"].nunique() > 1 else frame.drop(columns="outcome")
+        yield Table(alone, "Crude results by condition: rows of the first analysis that reads them, all clusters and periods together.")
+        yield Caution(f"Crude results are no comparison. {TIME}")
 
 
 def _primary(report: Report) -> Iterator[Section]:
@@ -152,6 +202,7 @@ def _found(report: Report, outcome: Outcome) -> Iterator[Block]:
         yield "No main analysis of this outcome was run."
     else:
         yield from _results(report, rows, f"{one_line(outcome.label)}: main analyses. {OWN}")
+    yield from _crude(report, [outcome])
     yield from pictures_of(report, outcome)
 
 
@@ -185,6 +236,7 @@ def _others(report: Report, role: str, heading: str) -> Iterator[Section]:
         else ["No main analysis of these outcomes was run."]
     )
     blocks += _adjusted(report, outcomes)
+    blocks += _crude(report, outcomes)
     blocks += [picture for outcome in outcomes for picture in pictures_of(report, outcome)]
     yield Section(heading, tuple(blocks))
 
@@ -197,7 +249,7 @@ def _adjusted(report: Report, outcomes: Sequence[Outcome]) -> Iterator[Block]:
     plan = report.locked.plan
     test = f", {label_in(plan, 'tests', rule.test)}" if rule.test else ""
     what = f"{label_in(plan, 'analyses', rule.analysis)}, {label_in(plan, 'estimators', rule.estimator)}{test}"
-    yield Table(tables.adjusted_table(report), f"p of the registered family of outcomes, adjusted by {rule.method} ({what}).")
+    yield Table(tables.adjusted_table(report), f"p of the registered family of outcomes, adjusted by {METHODS[rule.method]} ({what}).")
 
 
 def _further(report: Report, part: str, heading: str) -> Iterator[Section]:
@@ -250,9 +302,9 @@ def _again(report: Report) -> Section:
 
 def _release() -> Section:
     more = (
-        "The cells of a cluster add up to what was analysed of it, and with the steps of its flow can give away a suppressed one. A number of"
-        " individuals that would give away a small one by its difference from another is left blank. Tables of different outcomes are not"
-        " compared."
+        "The cells of a cluster add up to what was analysed of it, and with the steps of its flow can give away a suppressed one. A number"
+        " of individuals that would give away a small one by its difference from another is left blank. Tables of different outcomes are"
+        " not compared."
     )
     return Section("Before release", (Caution(CAUTION), more))
 
@@ -263,7 +315,7 @@ def summary_text(report: Report) -> str:
     found: list[Block] = [*_results(report, rows, f"Main analyses. {OWN}", by_outcome=True)] if len(rows) else ["No main analysis was run."]
     adjusted = list(_adjusted(report, report.locked.plan.outcomes))
     parts = [in_short(report), Section("Results", (*found, *adjusted)), _failures(report), _deviations(report), _short_methods(report)]
-    return "\n\n".join([report_title(report), report_text(parts)])
+    return "\n\n".join([report_title(report), line(report.sha256), report_text(parts)])
 
 
 def _short_methods(report: Report) -> Section:

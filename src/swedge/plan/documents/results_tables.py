@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,8 +10,10 @@ import pandas as pd
 
 from swedge._present.tables import is_missing
 from swedge.errors import SMALL
+from swedge.plan.baseline import CONDITIONS
 from swedge.plan.documents.naming import OWN_TEST, label_in, labels, measure, named, of, releasable_text
 from swedge.plan.report import KEY
+from swedge.plan.specs import Outcome
 from swedge.plan.versions import ordered
 
 if TYPE_CHECKING:
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 
 SUPPRESSED = "suppressed"
 FAILED = "failed"
+MEAN = "mean (SD)"
+EVENTS, SHARES = ("binomial", "poisson"), ("binomial", "fractional")
 FIT = [name for name in KEY if name != "test"]
 
 
@@ -168,3 +172,73 @@ def _about(plan: Any, rows: pd.DataFrame) -> str:
     """Of which results a note is: by name while they are few."""
     whose = [f"{label_in(plan, 'outcomes', row.outcome)}: {named(plan, row)}" for row in rows.itertuples(index=False)]
     return "; ".join(whose) if len(whose) <= 2 else f"{whose[0]}; and {len(whose) - 1} more"
+
+
+def baseline_table(report: Report, population: str) -> pd.DataFrame:
+    """Covariates of one population by condition: a number (share) for each level, mean (SD) for a number, and who has no value."""
+    rows = of(report.baseline, population=population)
+    columns = {condition: of(rows, condition=condition) for condition in CONDITIONS}
+    sizes = {condition: _counted(own["n"].iloc[0]) for condition, own in columns.items()}
+    lines = [line for name in rows["variable"].unique() if name for line in _variable(columns, str(name))]
+    heads = [f"{condition} (n = {size})" if size != SUPPRESSED else f"{condition} (n {size})" for condition, size in sizes.items()]
+    return pd.DataFrame(lines, columns=["variable", "level", *heads])
+
+
+def _variable(columns: dict[str, pd.DataFrame], name: str) -> Iterator[tuple[str, ...]]:
+    own = {condition: of(rows, variable=name) for condition, rows in columns.items()}
+    first = next(iter(own.values()))
+    for k, level in enumerate(first["level"]):
+        yield name if k == 0 else "", str(level) or MEAN, *(_described(rows.iloc[k]) for rows in own.values())
+    missing = [rows["missing"].iloc[0] for rows in own.values()]
+    if any(is_missing(n) or n for n in missing):
+        yield "", "missing", *(_counted(n) for n in missing)
+
+
+def _described(row: Any) -> str:
+    """One cell: mean (SD), or n (share)."""
+    if not row.level:
+        return SUPPRESSED if is_missing(row["mean"]) else f"{_four(row['mean'])} ({_four(row['sd'])})"
+    return SUPPRESSED if is_missing(row["n"]) else f"{_counted(row['n'])} ({100 * row['share']:.1f}%)"
+
+
+def _four(value: Any) -> str:
+    return "–" if is_missing(value) else f"{value:,.4g}" if abs(value) < 10_000 else f"{value:,.0f}"
+
+
+def _counted(n: Any) -> str:
+    return SUPPRESSED if is_missing(n) else f"{n:,.0f}"
+
+
+def crude_table(report: Report, outcomes: Sequence[str]) -> pd.DataFrame:
+    """Individuals, events and mean of outcomes under control and under treatment, from the cells; missing where one is suppressed.
+
+    Cells of comparators, and those that are treated in part, are not among them.
+    """
+    plan, cells = report.locked.plan, report.cells
+    own = cells[cells["outcome"].isin(outcomes) & cells["cluster"].isin(plan.design.clusters)]
+    pairs = own[["outcome", "population"]].drop_duplicates().itertuples(index=False, name=None)
+    lines = [
+        _crude_line(report, str(outcome), str(population), of(own, outcome=outcome, population=population), condition)
+        for outcome, population in pairs
+        for condition in CONDITIONS
+    ]
+    return pd.DataFrame(lines, columns=["outcome", "population", "condition", "individuals", "events", "mean"])
+
+
+def _crude_line(report: Report, outcome: str, population: str, cells: pd.DataFrame, condition: str) -> tuple[str, ...]:
+    plan, own = report.locked.plan, cells[cells["treatment"] == float(CONDITIONS.index(condition))]
+    who = (label_in(plan, "outcomes", outcome), label_in(plan, "populations", population), condition)
+    if own["suppressed"].astype(bool).any():
+        return *who, SUPPRESSED, SUPPRESSED, SUPPRESSED
+    registered, n = plan.outcome(outcome), own["n"].to_numpy(dtype=float)
+    people = plan.source_of(registered).first_treated is None or registered.size is not None
+    total, summed = float(np.nansum(n)), float(np.nansum(n * own["mean"].to_numpy(dtype=float)))
+    events = f"{summed:,.0f}" if registered.family in EVENTS and people else "–"
+    return *who, f"{total:,.0f}" if people else "–", events, _mean_of(registered, summed / total if total else np.nan)
+
+
+def _mean_of(outcome: Outcome, mean: float) -> str:
+    """A mean with its unit; that of shares and risks in per cent."""
+    if outcome.family in SHARES and not is_missing(mean):
+        return f"{100 * mean:.2f}%"
+    return f"{_four(mean)} {outcome.unit}".strip()

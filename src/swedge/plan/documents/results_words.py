@@ -12,9 +12,12 @@ from swedge._present.report import Caution
 from swedge._present.tables import format_p, is_missing, percent
 from swedge.errors import counted
 from swedge.estimate import RATIOS
+from swedge.estimators import GEE, MarginalEffect
 from swedge.plan.documents.naming import label_in, measure, named, releasable_text, shown_p
 from swedge.plan.documents.prose import joined
+from swedge.plan.documents.results_tables import shown_count
 from swedge.plan.documents.sap_design import offer
+from swedge.plan.uses import covariates_of
 
 if TYPE_CHECKING:
     from swedge.plan.report import Report
@@ -31,20 +34,59 @@ def what_was_done(report: Report) -> str:
     )
     fits, tests = int((report.rows["test"] == "").sum()), int((report.rows["test"] != "").sum())
     rows = f"{counted(fits, 'estimate', 'estimates')} and {counted(tests, 'test', 'tests')}"
-    return f"The report holds {rows} of the plan registered as {report.sha256}; {lost}, and {told}."
+    return f"The report holds {rows}; {lost}, and {told}."
+
+
+DIRECTION = "Effects are treated minus control on the scale that is named, and ratios are treated over control."
+CONDITIONAL = (
+    "An odds ratio that is called conditional compares like with like: the same values of what is named. Averaged over everyone, the"
+    " marginal one, it is nearer to 1."
+)
+
+
+def how_to_read(report: Report, rows: Sequence[Any]) -> str:
+    """Which way effects go, and what a conditional one is, where there is one."""
+    odd = any(_given(report, row).startswith("conditional") for row in rows)
+    return f"{DIRECTION} {CONDITIONAL}" if odd else DIRECTION
+
+
+def _given(report: Report, row: Any) -> str:
+    """Whether an effect is marginal, or what an odds ratio is conditional on; nothing on scales where the two are one.
+
+    Covariates, fixed and random effects all make the odds ratio of a logistic regression another one than the average over individuals.
+    """
+    plan = report.locked.plan
+    fitted = {entry.name: entry.estimator for entry in plan.estimators}.get(row.method)
+    if isinstance(fitted, MarginalEffect):
+        return "marginal"
+    if row.scale != "logit":
+        return ""
+    adjusted = row.analysis in plan.names["analyses"] and covariates_of(plan.analysis(row.analysis), plan.outcome(row.outcome))
+    on = ["period", *([] if isinstance(fitted, GEE) else ["cluster"]), *(["covariates"] if adjusted else [])]
+    return f"conditional on {joined(on)}"
+
+
+def _who(report: Report, row: Any) -> str:
+    """Outcome, analysis, population and size: whoever reads the line alone knows of whom it is."""
+    plan = report.locked.plan
+    n = shown_count(report, row.n)
+    parts = [label_in(plan, "outcomes", row.outcome), named(plan, row)]
+    first = row.population == plan.names["populations"][0]  # `named` tells every other one
+    parts += [label_in(plan, "populations", row.population)] if first else []
+    return "; ".join([*parts, *([] if n is None else [f"n = {n if isinstance(n, str) else f'{n:,.0f}'}"])])
 
 
 def in_words(report: Report, row: Any) -> str:
     """One result in a sentence; an infinite limit is a word.
 
-    Whoever reads the sentence alone knows the outcome, the analysis, the scale and the level.
+    Whoever reads the sentence alone knows the outcome, the analysis, the population, the scale and the level.
     """
     plan = report.locked.plan
-    who = f"{label_in(plan, 'outcomes', row.outcome)}; {named(plan, row)}"
+    who = _who(report, row)
     if row.status == "failed":
         return f"{who}: failed. {releasable_text(report, row.message)}".rstrip()
     what = measure(plan.outcome(row.outcome), row.scale)
-    said = [_effect(what, row), *_ratio(row), *_p(row), *_offered(row)]
+    said = [_effect(what, row), *_ratio(row), _given(report, row), *_p(row), *_offered(row)]
     return f"{who}: {'; '.join(part for part in said if part)}."
 
 

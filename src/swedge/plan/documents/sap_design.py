@@ -14,7 +14,7 @@ from swedge.design import Allocation, Design
 from swedge.design.validation import spell
 from swedge.errors import counted
 from swedge.plan.documents.answers import Facts, Fill, Known
-from swedge.plan.documents.prose import joined, number, numbers, sentence
+from swedge.plan.documents.prose import joined, number, numbers, sentence, with_method
 from swedge.plan.documents.words import in_words
 from swedge.plan.plan import Plan
 from swedge.plan.specs import PowerByFormula, PowerBySimulation
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 MOST_LISTED = 24
 """Most permitted allocations that are listed one by one."""
+
+FROM_ONE = "Documents count sequences and allocations from 1; the plan's file and its audit record count from 0."
 
 ELSEWHERE = "[To be written: how and by whom the lot was drawn, as it was not drawn here (text.randomisation)]"
 
@@ -99,7 +101,7 @@ def design(facts: Facts) -> Known:
     alt = f"Grid of {count} {what} by {drawn.n_periods} periods, coloured by treatment."
     blocks: list[Block] = [
         design_in_words(drawn),
-        Table(_sequences(drawn), "The sequences, numbered from 0. In a period 0 is control and 1 treated; – is not observed."),
+        Table(_sequences(drawn), f"The sequences. {FROM_ONE} In a period 0 is control and 1 treated; – is not observed."),
     ]
     blocks += [Table(_periods(drawn), "The periods.")] if drawn.boundaries else []
     blocks += [Picture.of(picture.plot(), alt, "The schedule. Periods are as wide as they are long.")]
@@ -124,7 +126,7 @@ def _sequences(drawn: Design) -> pd.DataFrame:
     columns = [f"period {k}" for k in range(1, drawn.n_periods + 1)]
     frame = pd.DataFrame([["–" if np.isnan(v) else number(float(v)) for v in row] for row in drawn.matrix], columns=columns)
     frame.insert(0, "clusters", list(drawn.clusters_per_sequence))
-    frame.insert(0, "sequence", range(drawn.n_sequences))
+    frame.insert(0, "sequence", range(1, drawn.n_sequences + 1))
     return frame
 
 
@@ -148,7 +150,8 @@ def lot_in_words(drawn: Design) -> str:
     >>> print(lot_in_words(Design.stepped_wedge(["A", "B"])))
     Every cluster may take any sequence. The design permits 2 allocations.
     """
-    groups = [f"{joined(s.clusters)} share out sequence{'s' * (len(s.sequences) > 1)} {joined(s.sequences)}" for s in drawn.strata]
+    numbered = [f"sequence{'s' * (len(s.sequences) > 1)} {joined(k + 1 for k in s.sequences)}" for s in drawn.strata]
+    groups = [f"{joined(s.clusters)} share out {which}" for s, which in zip(drawn.strata, numbered, strict=True)]
     strata = f"Stratified: {'; '.join(groups)}." if groups else "Every cluster may take any sequence."
     return f"{strata} The design permits {spell(drawn.count())} allocations."
 
@@ -158,9 +161,12 @@ def _permitted(plan: Plan) -> list[Block]:
     drawn, own = plan.design, None if plan.allocation is None else plan.allocation.sequence
     if drawn.count() > MOST_LISTED:
         return []
-    rows = [(k, *row, "carried out" if tuple(row) == own else "–") for k, row in enumerate(drawn.allocations().tolist())]
+    rows = [
+        (k, *(sequence + 1 for sequence in row), "carried out" if tuple(row) == own else "–")
+        for k, row in enumerate(drawn.allocations().tolist(), 1)
+    ]
     frame = pd.DataFrame(rows, columns=["number", *drawn.clusters, "remark"])
-    return [Table(frame, "The permitted allocations: the sequence of each cluster.")]
+    return [Table(frame, f"The permitted allocations: the sequence of each cluster. {FROM_ONE}")]
 
 
 def _constraint(drawn: Design) -> list[Block]:
@@ -178,7 +184,7 @@ def _constraint(drawn: Design) -> list[Block]:
 
 def _allocated(plan: Plan) -> list[Block]:
     rule, allocation = plan.allocation_rule, plan.allocation
-    given = joined(f"{name} sequence {k}" for name, k in rule.sequences)
+    given = joined(f"{name} sequence {k + 1}" for name, k in rule.sequences)
     told = f"The sequences were given, not drawn here: {given}." if given else ""
     how = "The dates of go-live of the design were carried out; nothing is drawn here." if rule.carried_out else ""
     record = f"The audit record of the allocation is {rule.record}."
@@ -186,7 +192,7 @@ def _allocated(plan: Plan) -> list[Block]:
         return [" ".join(filter(None, (how, told, record, "The allocation is not on record yet.")))]
     return [
         " ".join(filter(None, (how, told, _drawn(allocation), record))),
-        Table(carried_out(allocation).rename(columns={"go_live": "go-live"}), "The allocation carried out."),
+        Table(carried_out(allocation).rename(columns={"go_live": "go-live"}), f"The allocation carried out. {FROM_ONE}"),
     ]
 
 
@@ -194,14 +200,15 @@ def _drawn(allocation: Allocation) -> str:
     draw = allocation.draw
     if draw is None or draw.seed is None:
         return ""
-    return f"The allocation was drawn with seed {draw.seed}: number {draw.index} of the list (generator {draw.generator})."
+    which = "" if draw.index is None else f": number {draw.index + 1} of the list"
+    return f"The allocation was drawn with seed {draw.seed}{which} (generator {draw.generator})."
 
 
 def carried_out(allocation: Allocation) -> pd.DataFrame:
-    """Who goes live when: ``cluster, sequence, go_live``, a date or a period as text."""
+    """Who goes live when: ``cluster, sequence`` (from 1), ``go_live``, a date or a period as text."""
     frame = allocation.calendar()
     dates = frame["go_live"].astype(str) if allocation.design.boundaries else frame["go_live"].map("period {}".format)
-    return frame.assign(go_live=dates)
+    return frame.assign(sequence=frame["sequence"] + 1, go_live=dates)
 
 
 def _smallest(plan: Plan) -> list[Block]:
@@ -232,8 +239,11 @@ def sample_size(facts: Facts) -> Known:
 
 def power_case(plan: Plan, case: PowerByFormula | PowerBySimulation) -> str:
     """What a power calculation assumes."""
-    said = _by_formula(case) if isinstance(case, PowerByFormula) else _by_simulation(plan, case)
-    return sentence(f"{sentence(f'{case.label} ({case.name}): {said}')} {case.words}".strip())
+    if isinstance(case, PowerByFormula):
+        said = f"{with_method(case.label)}: {_by_formula(case)}"
+    else:
+        said = f"{case.label}: {_by_simulation(plan, case)}"
+    return sentence(f"{sentence(said)} {case.words}".strip())
 
 
 def _by_formula(case: PowerByFormula) -> str:
@@ -241,7 +251,7 @@ def _by_formula(case: PowerByFormula) -> str:
     spread = f", total standard deviation {number(case.sd)}" if case.sd is not None else ""
     kind = f"a {case.family} outcome ({case.link} link" + (f", variance by {case.variance}" if case.family != "gaussian" else "") + ")"
     return (
-        f"by formula, two-sided, for an effect of {number(case.effect)} on {kind}{base}{spread}, {numbers(case.size)} individuals a"
+        f"two-sided test, for an effect of {number(case.effect)} on {kind}{base}{spread}, {numbers(case.size)} individuals a"
         f" cluster-period, {in_words(case.correlation)}; {FREEDOM.get(case.df, case.df)} degrees of freedom"
     )
 

@@ -131,7 +131,14 @@ def references(spec: Any) -> tuple[str, ...]:
         return ()
     parts = [source for field in fields(spec) for source in references(getattr(spec, field.name))]
     kind: type = type(spec)
-    return tuple(dict.fromkeys([*_documented(kind), *parts]))
+    return tuple(dict.fromkeys([*(source for source in _documented(kind) if _applies(source, spec)), *parts]))
+
+
+def _applies(source: str, spec: Any) -> bool:
+    """Whether a specification uses what a source is cited for."""
+    needed = {"Kenward MG, Roger JH": ("df", "kenward-roger"), "Pustejovsky JE": ("vcov", "CR")}
+    asked = [(getattr(spec, name), begins) for author, (name, begins) in needed.items() if source.startswith(author)]
+    return all(str(value).startswith(begins) for value, begins in asked)
 
 
 @cache
