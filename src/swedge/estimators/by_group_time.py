@@ -26,6 +26,7 @@ from swedge.estimators.group_times import (
     plain_influence,
     sides,
 )
+from swedge.estimators.unseen import idle_rows
 from swedge.trial import Trial
 
 Array = NDArray[np.float64]
@@ -109,6 +110,16 @@ class ByGroupTime(DifferenceInDifferences):
             return fit
         pairs = self._comparisons(trial)[0].pairs
         return replace(fit, details={**fit.details, REFERENCE: np.unique(pairs.base - pairs.group)})
+
+    def _idle(self, trial: Trial, found: TermNumbers) -> Flags:
+        """By classes of clusters, all of which weigh alike."""
+        if found.weights is not None:
+            return super()._idle(trial, found)
+        known = self._weighed(trial)
+        average, classes = self._average(trial, known), known.classes
+        read = average.weights[:1] if average.terms[0] == "overall" else average.weights
+        on = classes.seen & (np.arange(classes.seen.shape[-1]) >= classes.start[:, None])
+        return np.asarray(idle_rows(cell_slopes(known, read), on)[classes.label])
 
     def _numbers(self, trial: Trial) -> TermNumbers:
         if self.vcov in ROBUST:

@@ -16,7 +16,7 @@ from swedge.estimate import Estimate, LinearEstimator, Wording, assemble
 from swedge.estimate.result import spent
 from swedge.estimators.columns import counted, informed, period_columns, stack_columns
 from swedge.estimators.pieces import full
-from swedge.estimators.unseen import cohorts_of_one, lost_parts, one_treated, without_weight
+from swedge.estimators.unseen import cohorts_of_one, idle_rows, lost_parts, one_treated, treated_cells, without_weight
 from swedge.trial import Trial
 
 Array = NDArray[np.float64]
@@ -179,9 +179,12 @@ class DifferenceInDifferences(LinearEstimator):
         single = cohorts_of_one(trial) if self.vcov in BY_COHORT else ()
         if trial.shape:
             return single
+        return (*without_weight(trial, self._idle(trial, found)), *single)
+
+    def _idle(self, trial: Trial, found: TermNumbers) -> NDArray[np.bool_]:
+        """Treated clusters ``(I,)`` of one trial that carry no weight in the overall effect, or in any where there is none."""
         weights = self.leading(trial).weights if found.weights is None else found.weights
-        read = weights[:1] if found.terms[0] == "overall" else weights
-        return (*without_weight(trial, read), *single)
+        return idle_rows(weights[:1] if found.terms[0] == "overall" else weights, treated_cells(trial))
 
     def _numbers(self, trial: Trial) -> TermNumbers:
         """Estimates and their variance, by the weights of cells."""

@@ -9,22 +9,31 @@ from swedge.errors import Status, listing
 from swedge.trial import Trial
 
 Array = NDArray[np.float64]
+Flags = NDArray[np.bool_]
 
 # A weight below this share of the largest is rounding.
 NOTHING = 1e-9
 
 
-def without_weight(trial: Trial, weights: Array) -> tuple[str, ...]:
-    """Treated clusters of one trial none of whose treated cells has weight in ``weights (K, I, T)``."""
-    arm = trial.arm * (trial.n > 0)
-    size = np.abs(np.nan_to_num(weights))
-    treated = arm.any(-1)
-    idle = np.flatnonzero(treated & ((size * arm).max((-3, -1)) <= NOTHING * size.max()))
-    if not len(idle):
+def treated_cells(trial: Trial) -> Flags:
+    """Cells ``(..., I, T)`` that are treated and observed."""
+    return np.asarray((trial.arm > 0) & (trial.n > 0))
+
+
+def idle_rows(weights: Array, on: Flags) -> Flags:
+    """Rows ``(I,)`` of clusters, or of classes of them, with treated cells ``on (I, T)`` of which none has weight in ``(K, I, T)``."""
+    size = np.fmax.reduce(np.abs(weights), axis=0)  # nan is no weight
+    carried = np.fmax.reduce(np.where(on, size, 0.0), axis=-1)
+    return np.asarray(on.any(-1) & ~(carried > NOTHING * np.fmax.reduce(size, axis=None)))
+
+
+def without_weight(trial: Trial, idle: Flags) -> tuple[str, ...]:
+    """The note on treated clusters of one trial that carry no weight, ``idle (I,)``."""
+    if not idle.any():
         return ()
-    who = listing([trial.clusters[i] for i in idle])
-    carry = "carries" if len(idle) == 1 else "carry"
-    return (f"{len(idle)} of {int(treated.sum())} treated clusters {carry} no weight in the effect, which is that of the others: {who}.",)
+    named, treated = [trial.clusters[i] for i in np.flatnonzero(idle)], int(treated_cells(trial).any(-1).sum())
+    carry = "carries" if len(named) == 1 else "carry"
+    return (f"{len(named)} of {treated} treated clusters {carry} no weight in the effect, which is that of the others: {listing(named)}.",)
 
 
 LOST = {
