@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import NamedTuple
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,14 +42,23 @@ class Cohorts(NamedTuple):
         return np.asarray((self.seen | ~self.seen.any(-2, keepdims=True)).all(-1))
 
 
+_READ: WeakKeyDictionary[Trial, Cohorts] = WeakKeyDictionary()  # several questions of one fit, and fits of one trial, read them once
+
+
 def cohorts(trial: Trial) -> Cohorts:
-    """Read the cohorts off a trial's treatment.
+    """Read the cohorts off a trial's treatment, once a trial.
 
     Raises
     ------
     DataError
         If a cluster's treatment ends, is given in part, or nobody is ever treated.
     """
+    if trial not in _READ:
+        _READ[trial] = _cohorts(trial)
+    return _READ[trial]
+
+
+def _cohorts(trial: Trial) -> Cohorts:
     arm, seen = trial.arm, np.broadcast_to(trial.n > 0, np.broadcast_shapes(trial.n.shape, trial.arm.shape))
     check_whole(trial, arm)
     on = arm > 0

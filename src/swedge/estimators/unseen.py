@@ -64,7 +64,7 @@ def cohorts_of_one(trial: Trial) -> tuple[str, ...]:
     start = np.where(on.any(-1), on.argmax(-1), periods)
     start = np.where((trial.n > 0).any(-1), start, -1)
     dates = np.unique(start[start >= 0])
-    alone = dates[((start[..., None] == dates).sum(-2).reshape((-1, len(dates))) == 1).any(0)]
+    alone = dates[[bool(((start == date).sum(-1) == 1).any()) for date in dates]]
     named = [trial.periods[g] for g in alone if g < periods]
     which = [f"first treated in {listing(named)} ({len(named)} of {(dates < periods).sum()} groups)"] if named else []
     which += ["never treated"] if periods in alone else []

@@ -60,7 +60,7 @@ def read_panel(df: pd.DataFrame, cluster: str, period: str, outcome: str, first_
     check_placeable(df, columns)
     refuse_times(df, period, "period", "Number the periods: years by .dt.year, quarters by 4 * .dt.year + .dt.quarter.")
     names, cluster_of = _labels(df[cluster])
-    periods, period_of = np.unique(numbers(df, period, "period"), return_inverse=True)
+    period_of, periods = pd.factorize(numbers(df, period, "period"), sort=True)
     rows = _Rows(names, cluster_of, periods, period_of, _starts(df, first_treated))
     _check_rows(rows)
     return check_cells(_trial(_panel(rows, _weights(df, outcome, size), numbers(df, outcome, "outcome", missing=True)), family))
@@ -103,14 +103,16 @@ def _panel(rows: _Rows, weights: Array, outcomes: Array) -> _Panel:
     order = np.lexsort((np.array(rows.names), starts))
     at = np.argsort(order)[rows.cluster] * len(rows.periods) + rows.period
     n, outcome = np.zeros((2, len(order), len(rows.periods)))
-    np.put(n, at, weights)
-    np.put(outcome, at, np.where(np.isnan(outcomes), 0.0, outcomes))
+    n.reshape(-1)[at] = weights
+    outcome.reshape(-1)[at] = np.where(np.isnan(outcomes), 0.0, outcomes)
     return _Panel(tuple(np.array(rows.names, dtype=object)[order].tolist()), starts[order], rows.periods, n, outcome)
 
 
 def _labels(names: pd.Series) -> tuple[list[str], NDArray[np.int64]]:
     """Names of clusters as text, and which of them each row has."""
     codes, values = pd.factorize(names)
+    if values.dtype.kind in "iu":  # whole numbers as text are as different as they are
+        return list(map(str, values.tolist())), codes
     own, known = pd.factorize(np.array([label(value) for value in values.tolist()], dtype=object))
     return known.tolist(), own[codes]
 
