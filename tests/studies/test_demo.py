@@ -8,12 +8,13 @@ import pandas as pd
 import pytest
 
 from swedge._present.report import Caution, Points, Table
+from swedge._present.words import joined
 from swedge.design import Allocation
 from swedge.errors import DataError, PlanError
 from swedge.studies import family_safeguarding, read_children
 from swedge.studies.demo import Demo, run_demo
 from swedge.studies.demo.prose import say
-from swedge.studies.demo.words import interval, names, p_in_words
+from swedge.studies.demo.words import interval, p_in_words
 
 PANEL = "data/dfe/la_year_panel.csv"
 
@@ -177,5 +178,5 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
 def test_words() -> None:
     assert interval([0, float("inf")]) == "0 to inf"
     assert p_in_words(0.00002) == "p < .001"
-    assert names([]) == ""
+    assert joined([]) == ""
     assert say("{n:,}\n  children", n=1234) == "1,234 children"

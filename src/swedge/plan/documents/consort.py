@@ -9,10 +9,11 @@ import pandas as pd
 
 from swedge._present.report import Section, Table
 from swedge._present.tables import format_p, percent
+from swedge._present.words import joined
 from swedge.errors import counted
 from swedge.estimators import MarginalEffect
 from swedge.plan.documents.answers import OPEN, PLANNED, WRITTEN
-from swedge.plan.documents.prose import joined, sentence
+from swedge.plan.documents.prose import sentence
 from swedge.plan.documents.sap_analysis import MEASURES, missing_in_words
 from swedge.plan.documents.sap_design import carried_out, design_in_words, lot_in_words, power_case
 from swedge.plan.plan import Plan

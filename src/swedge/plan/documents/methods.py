@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from swedge._present.tables import format_p, percent
+from swedge._present.words import joined
 from swedge.errors import counted
 from swedge.plan.documents.consort import Ran
-from swedge.plan.documents.prose import joined, sentence
+from swedge.plan.documents.prose import sentence
 from swedge.plan.documents.sap_analysis import METHODS, missing_in_words
 from swedge.plan.documents.sap_design import design_in_words, lot_in_words
 from swedge.plan.documents.words import in_words

@@ -10,11 +10,11 @@ import numpy as np
 
 from swedge._present.report import Caution
 from swedge._present.tables import format_p, is_missing, percent
+from swedge._present.words import joined
 from swedge.errors import counted
 from swedge.estimate import RATIOS
 from swedge.estimators import GEE, MarginalEffect
 from swedge.plan.documents.naming import label_in, measure, named, releasable_text, shown_p
-from swedge.plan.documents.prose import joined
 from swedge.plan.documents.results_tables import shown_count
 from swedge.plan.documents.sap_design import offer
 from swedge.plan.uses import covariates_of

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from swedge._present.report import Block, Caution, Points, Section, Table
+from swedge._present.words import joined
 from swedge.plan.documents import sap_analysis, sap_design
 from swedge.plan.documents.answers import OPEN, PLANNED, Answer, Facts, Known
 from swedge.plan.documents.items import FURTHER, GUIDANCE, SAP_ITEMS, to_be_written
-from swedge.plan.documents.prose import joined, sentence, value_in_words
+from swedge.plan.documents.prose import sentence, value_in_words
 from swedge.plan.versions import versions_of
 
 if TYPE_CHECKING:

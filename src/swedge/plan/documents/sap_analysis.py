@@ -8,11 +8,12 @@ import pandas as pd
 
 from swedge._present.report import Block, Caution, Points, Table
 from swedge._present.tables import format_p, percent
+from swedge._present.words import joined
 from swedge.assumptions import ByGroup
 from swedge.estimators import TwoWayFixedEffects, WithinPeriod
 from swedge.estimators.difference import DifferenceInDifferences
 from swedge.plan.documents.answers import Facts, Fill, Known
-from swedge.plan.documents.prose import conditions, joined, number, sentence
+from swedge.plan.documents.prose import conditions, number, sentence
 from swedge.plan.documents.sap_design import offer
 from swedge.plan.documents.words import cautions, formula, in_words, known, references, smallest_p
 from swedge.plan.plan import Plan

@@ -10,11 +10,12 @@ import pandas as pd
 
 from swedge._present.report import Block, Caution, Picture, Points, Table
 from swedge._present.tables import format_p, percent
+from swedge._present.words import joined
 from swedge.design import Allocation, Design
 from swedge.design.validation import spell
 from swedge.errors import counted
 from swedge.plan.documents.answers import Facts, Fill, Known
-from swedge.plan.documents.prose import joined, number, numbers, sentence, with_method
+from swedge.plan.documents.prose import number, numbers, sentence, with_method
 from swedge.plan.documents.words import in_words
 from swedge.plan.plan import Plan
 from swedge.plan.specs import PowerByFormula, PowerBySimulation

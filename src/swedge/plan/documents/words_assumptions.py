@@ -7,9 +7,10 @@ from dataclasses import fields
 from typing import Any
 
 from swedge import assumptions as a
+from swedge._present.words import joined
 from swedge.errors import counted
 from swedge.inference import MultipleImputation
-from swedge.plan.documents.prose import joined, number, numbers
+from swedge.plan.documents.prose import number, numbers
 from swedge.power import Scenario, Shock
 
 

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from swedge import estimators as e
+from swedge._present.words import joined
 from swedge.assumptions import Constant
-from swedge.plan.documents.prose import joined, number
+from swedge.plan.documents.prose import number
 from swedge.plan.documents.words_assumptions import ASSUMPTIONS, periods
 
 ERRORS = {

@@ -12,6 +12,7 @@ import pandas as pd
 
 from swedge._present.power import draw_power_curves
 from swedge._present.report import Block, Caution, Picture, Section, Table
+from swedge._present.words import joined
 from swedge.design import Allocation, Design
 from swedge.estimators import FixedEffects, WithinPeriod
 from swedge.inference import RandomisationTest
@@ -19,7 +20,7 @@ from swedge.power import simulate_power
 from swedge.power.simulate import Method
 from swedge.studies.demo import prose
 from swedge.studies.demo.prose import say
-from swedge.studies.demo.words import Part, day, names
+from swedge.studies.demo.words import Part, day
 from swedge.studies.study import Study
 
 ODDS_RATIOS = (1.0, 0.9, 0.8, 0.7)
@@ -40,7 +41,7 @@ def schedule_part(study: Study, allocation: Allocation) -> Part:
     design = study.design
     days = [int(d) for d in design.periods["days"]]
     first, last = design.boundaries[0], design.boundaries[-1] - dt.timedelta(days=1)
-    facts = {"name": study.name, "clusters": design.n_clusters, "periods": len(days), "days": names(days)}
+    facts = {"name": study.name, "clusters": design.n_clusters, "periods": len(days), "days": joined(days)}
     facts |= {"first": day(first), "last": day(last)}
     picture = Picture.of(allocation.plot(), say(prose.SCHEDULE_ALT, **facts), prose.SCHEDULE_CAPTION)
     blocks = (say(prose.SCHEDULE, **facts), picture, Table(_authorities(study), prose.SCHEDULE_TABLE))
@@ -72,7 +73,7 @@ def _draw(design: Design, record: Path, seed: int) -> Allocation:
 def _lot(design: Design) -> dict[str, object]:
     """How the allocations come to their number, and what that number allows."""
     return {
-        "strata": "; ".join(f"{names(s.clusters)} share steps {names([k + 1 for k in s.sequences])}" for s in design.strata),
+        "strata": "; ".join(f"{joined(s.clusters)} share steps {joined([k + 1 for k in s.sequences])}" for s in design.strata),
         "product": " x ".join(f"{len(s.clusters)}!" for s in design.strata),
         "count": design.count(),
         "clusters": design.n_clusters,

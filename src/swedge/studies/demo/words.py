@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -38,16 +37,6 @@ def p_in_words(p: ArrayLike) -> str:
     """
     shown = format_p(float(np.asarray(p)))
     return f"p < {shown[1:]}" if shown.startswith("<") else f"p = {shown}"
-
-
-def names(items: Sequence[object]) -> str:
-    """A list in words.
-
-    >>> names(["Walsall", "Lancashire", "Swindon"])
-    'Walsall, Lancashire and Swindon'
-    """
-    words = [str(item) for item in items]
-    return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else "".join(words)
 
 
 def day(date: dt.date) -> str:
