@@ -137,7 +137,7 @@ def test_a_changed_plan_is_not_run_until_an_amendment_is_recorded(
     assert run(monkeypatch, "lock") == 2
     assert run(monkeypatch, "amend", "--reason", "We were wrong", "--blinded", "--date", "2030-01-01") == 0
     assert path in capsys.readouterr().out
-    assert run(monkeypatch, "run", "-q", "--json") in (0, 3)
+    assert run(monkeypatch, "run", "-q", "--json") == (3 if path == "column" else 0)
     assert json.loads(capsys.readouterr().out)["deviations"] >= 1
 
 
@@ -199,7 +199,7 @@ def test_results_of_another_run_are_kept(folder: Path, monkeypatch: pytest.Monke
     assert run(monkeypatch, "run", "-q") == 0, "the same run again changes nothing"
     before = (folder / "results" / "results.json").read_bytes()
     only = Plan.from_toml("plan.toml").analyses[0].name
-    assert run(monkeypatch, "run", "-q", "--only", only) in (0, 2)
+    assert run(monkeypatch, "run", "-q", "--only", only) == 2
     (folder / "elsewhere").mkdir()
     (folder / "elsewhere" / "note.txt").write_text("mine")
     assert run(monkeypatch, "run", "-q", "--out", "elsewhere", "--replace") == 2
